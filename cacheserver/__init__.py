@@ -1,0 +1,1 @@
+"""Serves precomputed feeds from memory."""

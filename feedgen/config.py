@@ -1,0 +1,208 @@
+"""Settings: frozen, validated, read in this file and nowhere else.
+
+The defaults below and config.yaml say the same (a test holds them equal). A file given to `load` may leave out any key;
+an unknown key, a wrong type or an impossible value stops the start with the key's path.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from feedgen.errors import ConfigError
+
+DEFAULT_PATH = Path("config.yaml")
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Meta(gt=0, le=1e9)]
+Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Log(_Section, frozen=True):
+    """The durable event log."""
+
+    url: str = ""
+    batch_events: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
+    busy_timeout_s: Seconds = 30.0
+
+
+class State(_Section, frozen=True):
+    """How much of the past stays in memory."""
+
+    retention_days: Positive = 365.0
+    posts_per_author: Count = 2_000
+    seen_days: Positive = 90.0
+    seen_per_viewer: Count = 20_000
+    removals_kept: Count = 1_000_000
+
+
+class Selection(_Section, frozen=True):
+    """Which posts become candidates."""
+
+    new_cap: Count = 500
+    fetch_cap: Count = 2_000
+    trending_cap: Count = 100
+
+
+class Ranking(_Section, frozen=True):
+    """The linear scorer: score = Σ weight × feature (docs/design.md says how each feature is computed)."""
+
+    recency_weight: Weight = 1.0
+    affinity_weight: Weight = 1.0
+    engagement_weight: Weight = 0.5
+    topic_weight: Weight = 1.0
+    recency_scale_hours: Positive = 168.0
+    affinity_half_life_days: Positive = 90.0
+    engagement_half_life_hours: Positive = 24.0
+    like: Weight = 1.0
+    comment: Weight = 3.0
+    share: Weight = 4.0
+    save: Weight = 2.0
+    click: Weight = 0.25
+
+
+class Diversity(_Section, frozen=True):
+    """How a ranked list is re-ordered."""
+
+    author_penalty: Annotated[float, Meta(ge=0, le=10)] = 0.1
+
+
+class Feed(_Section, frozen=True):
+    """The feed that is kept for each viewer."""
+
+    items: Annotated[int, Meta(ge=1, le=10_000)] = 500
+
+
+class Worker(_Section, frozen=True):
+    """The async worker pool and what it keeps fresh."""
+
+    workers: Annotated[int, Meta(ge=1, le=64)] = 2
+    batch_viewers: Annotated[int, Meta(ge=1, le=10_000)] = 16
+    queue_viewers: Count = 10_000
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 5
+    backoff_s: Seconds = 0.5
+    backoff_max_s: Seconds = 30.0
+    aside_s: Seconds = 600.0
+    active_days: Positive = 14.0
+    sweep_s: Seconds = 60.0
+    fold_poll_s: Seconds = 0.2
+
+
+class Server(_Section, frozen=True):
+    """The HTTP side of the cache server."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    page_items: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    page_items_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    batch_feeds_max: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    body_max_bytes: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 4_194_304
+    events_per_request: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    header_max_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 8_190
+    generate_deadline_s: Seconds = 0.2
+    shutdown_s: Seconds = 10.0
+
+
+class Cache(_Section, frozen=True):
+    """Which feeds stay in memory, and for how long a feed may be served."""
+
+    max_bytes: Annotated[int, Meta(ge=1, le=1 << 50)] = 536_870_912
+    fresh_s: Seconds = 1_800.0
+    stale_s: Seconds = 86_400.0
+    idle_s: Seconds = 21_600.0
+    session_s: Seconds = 900.0
+    session_generations: Annotated[int, Meta(ge=0, le=16)] = 2
+
+
+class Settings(_Section, frozen=True):
+    """Every setting of forefeed; `config.yaml` says what each one means, with its unit."""
+
+    data_dir: Annotated[str, Meta(min_length=1)] = ".forefeed"
+    log: Log = Log()
+    state: State = State()
+    selection: Selection = Selection()
+    ranking: Ranking = Ranking()
+    diversity: Diversity = Diversity()
+    feed: Feed = Feed()
+    worker: Worker = Worker()
+    server: Server = Server()
+    cache: Cache = Cache()
+
+    def __post_init__(self) -> None:
+        """Refuse values that are possible one by one but not together."""
+        if self.cache.stale_s < self.cache.fresh_s:
+            raise ValueError(
+                "`cache.stale_s` is less than `cache.fresh_s`: a feed is fresh first, then stale"
+            )
+        if self.server.page_items > self.server.page_items_max:
+            raise ValueError("`server.page_items` is more than `server.page_items_max`")
+        if self.selection.new_cap > self.selection.fetch_cap:
+            raise ValueError(
+                "`selection.new_cap` is more than `selection.fetch_cap`, which bounds all sources"
+            )
+        if self.feed.items > self.selection.fetch_cap:
+            raise ValueError(
+                "`feed.items` is more than `selection.fetch_cap`: a feed cannot outgrow its candidates"
+            )
+        if self.worker.backoff_max_s < self.worker.backoff_s:
+            raise ValueError("`worker.backoff_max_s` is less than `worker.backoff_s`")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice (YAML would silently keep the last)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for i, key in enumerate(keys):
+            if key in keys[:i]:
+                raise ConfigError(f"`{key}` is given twice (line {node.value[i][0].start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
+
+
+def parse(text: str, name: str = "config.yaml") -> Settings:
+    """Settings from YAML text. Raises ConfigError naming the path of the first bad key or value."""
+    try:
+        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+    except (ConfigError, RecursionError, TypeError) as error:
+        raise ConfigError(f"{name}: {error}") from None
+    try:
+        return msgspec.convert({} if raw is None else raw, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {_readable(str(error))}") from None
+
+
+def _readable(message: str) -> str:
+    """msgspec's `… - at `$.cache.max_bytes`` with the path first, as people look for it."""
+    what, _, where = message.partition(" - at `$")
+    path = where.rstrip("`").removeprefix(".")
+    if "unknown field `" in what:
+        key = what.split("`")[1]
+        return f"unknown key `{f'{path}.{key}' if path else key}`"
+    return f"`{path}`: {what}" if path else what
+
+
+def load(path: Path | None = None) -> Settings:
+    """Settings from `path`; without one from ./config.yaml if there is one, else the defaults.
+
+    Raises ConfigError if the file is missing, unreadable or wrong.
+    """
+    if path is None:
+        if not DEFAULT_PATH.exists():
+            return Settings()
+        path = DEFAULT_PATH
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file (--config)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return parse(text, str(path))

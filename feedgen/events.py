@@ -1,0 +1,227 @@
+"""Events: types, decoding, validation. One shape everywhere (JSON Lines, msgpack, HTTP body).
+
+    {"id": "e17", "type": "like", "ts": 1735655473.0, "actor": "u1", "object": "p9", "attrs": {}}
+
+Ids are strings of 1 to 128 bytes (UTF-8) or 64-bit integers; 5 and "5" are the same id, and inside forefeed every id
+is a string. Everything that comes from outside passes `validate`, so that what is in the log is known to be good.
+"""
+
+import math
+from hashlib import blake2b
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from feedgen.errors import BadEvent
+
+ID_MAX_BYTES: Final = 128
+FUTURE_MAX_S: Final = 86_400.0
+
+ON_USER: Final = frozenset({"follow", "unfollow", "block", "unblock", "mute", "unmute"})
+ENGAGEMENTS: Final = frozenset({"like", "unlike", "comment", "share", "save", "click", "dwell"})
+FEEDBACK: Final = frozenset({"hide", "report", "not_interested"})
+ON_POST: Final = frozenset({"post", "edit", "delete", "review"}) | ENGAGEMENTS | FEEDBACK
+ALONE: Final = frozenset({"user", "view", "login", "logout"})
+TYPES: Final = ON_USER | ON_POST | ALONE
+
+OutsideId = (
+    Annotated[str, Meta(min_length=1, max_length=ID_MAX_BYTES)]
+    | Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+)
+_Timestamp = Annotated[float, Meta(ge=0, le=1e18)]
+_Text = Annotated[str, Meta(max_length=256)]
+
+
+class WireEvent(Struct, forbid_unknown_fields=True):
+    """An event as it comes from outside, its fields typed, its meaning not yet checked."""
+
+    type: str
+    ts: _Timestamp
+    actor: OutsideId
+    id: OutsideId | None = None
+    object: OutsideId | None = None
+    attrs: dict[str, Any] = {}
+
+
+class Event(Struct, frozen=True, array_like=True, gc=False):
+    """A valid event. `attrs` holds what came with it, checked where its keys are known. Not to be mutated."""
+
+    id: str
+    type: str
+    ts: float
+    actor: str
+    object: str | None = None
+    attrs: dict[str, Any] = {}
+
+
+class PostAttrs(Struct):
+    """attrs of `post` and `edit`; in an edit only the keys that are given change."""
+
+    topics: (
+        Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=64)] | UnsetType
+    ) = UNSET
+    media: Literal["none", "image", "video", "link"] | UnsetType = UNSET
+    language: _Text | UnsetType = UNSET
+    length: Annotated[int, Meta(ge=0, le=1 << 40)] | UnsetType = UNSET
+    min_age: Annotated[int, Meta(ge=0, le=200)] | UnsetType = UNSET
+    sensitive: bool | UnsetType = UNSET
+    location: _Text | UnsetType = UNSET
+
+
+class UserAttrs(Struct):
+    """attrs of `user`; only the keys that are given change."""
+
+    utc_offset_min: Annotated[int, Meta(ge=-1_440, le=1_440)] | UnsetType = UNSET
+    language: _Text | UnsetType = UNSET
+    birth_year: Annotated[int, Meta(ge=1_850, le=2_200)] | UnsetType = UNSET
+    verified: bool | UnsetType = UNSET
+    location: _Text | UnsetType = UNSET
+
+
+class ReviewAttrs(Struct):
+    """attrs of `review`."""
+
+    state: Literal["pending", "approved", "rejected"]
+
+
+class DwellAttrs(Struct):
+    """attrs of `dwell`."""
+
+    value: Annotated[float, Meta(ge=0, le=86_400)]
+
+
+class ViewAttrs(Struct):
+    """attrs of `view`: the posts in the order they were seen."""
+
+    objects: Annotated[list[OutsideId], Meta(min_length=1, max_length=1_000)]
+
+
+_ATTRS: Final[dict[str, type[Struct]]] = {
+    "post": PostAttrs,
+    "edit": PostAttrs,
+    "user": UserAttrs,
+    "review": ReviewAttrs,
+    "dwell": DwellAttrs,
+    "view": ViewAttrs,
+}
+
+_json_wire = msgspec.json.Decoder(WireEvent)
+_msgpack_event = msgspec.msgpack.Decoder(Event)
+_event_encoder = msgspec.msgpack.Encoder()
+
+
+def outside_id(raw: str | int) -> str:
+    """The one inside form of an outside id. Raises BadEvent if it is empty, too long or not UTF-8."""
+    if isinstance(raw, int):
+        return str(raw)
+    try:
+        size = len(raw.encode())
+    except UnicodeEncodeError:
+        raise BadEvent("an id holds half a surrogate pair, which is not UTF-8") from None
+    if not 1 <= size <= ID_MAX_BYTES:
+        raise BadEvent(f"an id is {size} bytes long; 1 to {ID_MAX_BYTES} are possible")
+    return raw
+
+
+def validate(wire: WireEvent, now: float, *, derive_from: str | None = None) -> Event:
+    """The event that `wire` means, or BadEvent with the reason.
+
+    `now`: domain time in seconds; an event more than a day after it is refused. `derive_from`: the name of the source
+    from which, with the content, the id of an event without one is derived; None refuses such an event.
+    """
+    kind = wire.type
+    if kind not in TYPES:
+        raise BadEvent(f"unknown type {kind[:40]!r}")
+    if wire.ts > now + FUTURE_MAX_S:
+        hint = "; seconds are meant, not milliseconds" if wire.ts > 1e11 else ""
+        raise BadEvent(f"ts {wire.ts:.0f} is more than a day after now ({now:.0f}){hint}")
+    target = None if wire.object is None else outside_id(wire.object)
+    if kind in ALONE:
+        if target is not None:
+            raise BadEvent(f"a {kind} has no object")
+    elif target is None:
+        raise BadEvent(f"a {kind} needs an object: the {'user' if kind in ON_USER else 'post'} it is about")
+    actor = outside_id(wire.actor)
+    if kind in ON_USER and actor == target:
+        raise BadEvent(f"{kind}: actor and object are the same user")
+    attrs = _checked_attrs(kind, wire.attrs)
+    if wire.id is not None:
+        return Event(outside_id(wire.id), kind, wire.ts, actor, target, attrs)
+    if derive_from is None:
+        raise BadEvent("no id; it is what makes sending an event twice safe")
+    return Event(
+        _derived_id(derive_from, kind, wire, actor, target, attrs), kind, wire.ts, actor, target, attrs
+    )
+
+
+def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
+    spec = _ATTRS.get(kind)
+    if spec is not None:
+        try:
+            msgspec.convert(attrs, spec)
+        except msgspec.ValidationError as error:
+            raise BadEvent(f"attrs of {kind}: {error}".replace("`$.", "`")) from None
+    if kind == "view":
+        return {**attrs, "objects": [outside_id(item) for item in attrs["objects"]]}
+    if attrs and not _plain(attrs):
+        raise BadEvent(f"attrs of {kind}: a number is not finite, or a value is of no JSON kind")
+    return attrs
+
+
+def _plain(value: object) -> bool:
+    """Whether `value` is finite all through and can be written as JSON."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_plain(item) for item in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (str, int))
+
+
+def _derived_id(
+    source: str, kind: str, wire: WireEvent, actor: str, target: str | None, attrs: dict[str, Any]
+) -> str:
+    content = msgspec.json.encode([source, kind, wire.ts, actor, target, attrs], order="deterministic")
+    return "~" + blake2b(content, digest_size=12).hexdigest()
+
+
+def decode_json(line: bytes | str, now: float, *, derive_from: str | None = None) -> Event:
+    """One event from one JSON object. Raises BadEvent with the reason, whatever the bytes are."""
+    try:
+        wire = _json_wire.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadEvent(reason_of(error)) from None
+    return validate(wire, now, derive_from=derive_from)
+
+
+def from_object(raw: object, now: float, *, derive_from: str | None = None) -> Event:
+    """One event from an already decoded object (an element of a JSON or msgpack array). Raises BadEvent."""
+    try:
+        wire = msgspec.convert(raw, WireEvent)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadEvent(reason_of(error)) from None
+    return validate(wire, now, derive_from=derive_from)
+
+
+def reason_of(error: Exception) -> str:
+    """A decoder's complaint as a reason a person understands."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return str(error).replace("`$.", "`").replace(" - at `$`", "")
+
+
+def encode(event: Event) -> bytes:
+    """The event as the log keeps it (msgpack array)."""
+    return _event_encoder.encode(event)
+
+
+def decode(payload: bytes) -> Event:
+    """The event from `encode`d bytes. Raises BadEvent if they are not."""
+    try:
+        return _msgpack_event.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadEvent(f"the log holds bytes that are no event: {error}") from None

@@ -1,0 +1,1 @@
+"""The contract between those who make feeds and those who serve them."""

@@ -1,0 +1,304 @@
+"""FeedMap: the linked ordered map that a resident feed is.
+
+Order is a singly linked list over slots, so a removed item keeps its own link and stays a place to walk on from. Lookup
+by item id is an open-addressing hash of slot numbers in one uint16 array; ids are compared in the packed column, so a
+feed of 500 items owns a dozen Python objects, not thousands. Not thread-safe: one event loop owns it.
+"""
+
+import struct
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from feedgen.errors import BadRecord
+from feedgen.feed.ids import IdColumn
+from feedgen.feed.record import ITEMS_MAX, Bulk, FeedItem, Generation, Live
+
+_NIL: Final = 0xFFFF
+_OBJECT_BYTES: Final = 1_700
+"""Fixed cost of the map, its columns' headers and its slots, measured with tracemalloc (tests/feed/test_feedmap.py)."""
+_EXTRA_BYTES: Final = 400
+"""Upper bound of one live-inserted FeedItem with ids of 128 bytes."""
+
+
+class Page(NamedTuple):
+    """Items in order; `more` says whether the map has another one after the last."""
+
+    items: list[FeedItem]
+    more: bool
+
+
+class FeedMap:
+    """Ordered item_id → FeedItem of one viewer and one generation."""
+
+    __slots__ = (
+        "_author_of", "_authors", "_bulk_count", "_capacity", "_created", "_dead", "_extra", "_head", "_ids", "_index",
+        "_mask", "_next", "_reason_of", "_reasons", "_scores", "alive", "brought_to", "generation",
+    )  # fmt: skip
+
+    def __init__(self, bulk: Bulk, capacity: int = 0) -> None:
+        """The map of `bulk`'s items, best first. `capacity`: items kept when live ones are inserted (0: as many as now).
+
+        O(n) in C, without touching an item. Raises BadRecord if the columns do not fit together.
+        """
+        self._ids = IdColumn(bulk.items)
+        self._authors = IdColumn(bulk.authors)
+        count = len(self._ids)
+        self._author_of = _column("H", bulk.author_of, count)
+        self._scores = _floats("f", bulk.scores, count)
+        self._created = _floats(bulk.created_kind, bulk.created, count)
+        self._reasons = bulk.reasons
+        self._reason_of = bulk.reason_of
+        if len(bulk.reason_of) != count or count > ITEMS_MAX:
+            raise BadRecord("a record's columns differ in length")
+        if count and (max(self._author_of) >= len(self._authors) or max(bulk.reason_of) >= len(bulk.reasons)):
+            raise BadRecord("a record names an author or a reason it does not hold")
+        self._bulk_count = count
+        self._next = array("H", range(1, count + 1))
+        if count:
+            self._next[-1] = _NIL
+        self._head = 0 if count else _NIL
+        self._dead: set[int] | None = None
+        self._extra: list[FeedItem] | None = None
+        self._index: array[int] | None = None
+        self._mask = 0
+        self._capacity = capacity or count
+        self.alive = count
+        self.generation = bulk.generation
+        self.brought_to = bulk.watermark
+        """Log offset up to which removals have been applied to this map."""
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def last_generated(self) -> float:
+        """When this generation was made (s, UTC)."""
+        return self.generation.generated_at_ms / 1000
+
+    def __len__(self) -> int:
+        return self.alive
+
+    def __contains__(self, item_id: str) -> bool:
+        """Whether the item was ever in this map; a removed one still is a place to walk on from. O(1)."""
+        return self._find(item_id) is not None
+
+    def __iter__(self) -> Iterator[FeedItem]:
+        """Living items, best first. O(n)."""
+        slot = self._living(self._head)
+        while slot != _NIL:
+            yield self._item(slot)
+            slot = self._living(self._next[slot])
+
+    def item_ids(self) -> set[str]:
+        """Every id ever in this map, removed ones included. O(n); copies."""
+        ids = {self._ids[position] for position in range(self._bulk_count)}
+        ids.update(item.item_id for item in self._extra or ())
+        return ids
+
+    def page(self, after: str | None, limit: int) -> Page:
+        """Up to `limit` living items after the item `after` (None: from the top).
+
+        Jumps in O(1), walks in O(limit), amortised over removed items. Raises KeyError if `after` was never here.
+        """
+        if after is None:
+            slot = self._head = self._living(self._head)
+        else:
+            start = self._find(after)
+            if start is None:
+                raise KeyError(after)
+            slot = self._step(start)
+        items: list[FeedItem] = []
+        while slot != _NIL and len(items) < limit:
+            items.append(self._item(slot))
+            slot = self._step(slot)
+        return Page(items, slot != _NIL)
+
+    def __getitem__(self, item_id: str) -> FeedItem:
+        """The living item. O(1). Raises KeyError if it is not here or was removed."""
+        slot = self._find(item_id)
+        if slot is None or (self._dead is not None and slot in self._dead):
+            raise KeyError(item_id)
+        return self._item(slot)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes this map owns, the jump index counted whether or not it is built yet."""
+        columns = self._ids.nbytes + self._authors.nbytes + len(self._reason_of)
+        columns += sum(
+            c.itemsize * len(c) for c in (self._author_of, self._scores, self._created, self._next)
+        )
+        dead = 64 * len(self._dead) + 216 if self._dead is not None else 0
+        return (
+            _OBJECT_BYTES
+            + columns
+            + 2 * _table_size(len(self._next))
+            + len(self._extra or ()) * _EXTRA_BYTES
+            + dead
+        )
+
+    # --- changing --------------------------------------------------------------------------------------------------
+
+    def insert(self, item: FeedItem) -> None:
+        """Put `item` at the front; one that is or was here keeps its place (and stays removed, if it was).
+
+        Amortised O(1); the items past the capacity leave from the end in O(n) then. Raises ValueError when the slots are used up.
+        """
+        if item.item_id in self:
+            return
+        slot = len(self._next)
+        if slot >= ITEMS_MAX:
+            raise ValueError("a feed map takes no more live items; generate the feed anew")
+        if self._extra is None:
+            self._extra = []
+        self._extra.append(item)
+        self._next.append(self._head)
+        self._head = slot
+        self.alive += 1
+        if self._index is not None:
+            if 2 * len(self._next) > self._mask + 1:
+                self._index = None
+            else:
+                self._enter(self._index, slot)
+        if self.alive > self._capacity:
+            self._drop_last()
+
+    def discard(self, item_id: str) -> bool:
+        """Remove the item if it is here; says whether it was. O(1)."""
+        slot = self._find(item_id)
+        return slot is not None and self._kill(slot)
+
+    def discard_author(self, author_id: str) -> int:
+        """Remove every item by the author; says how many. O(n)."""
+        gone = 0
+        code = next((i for i in range(len(self._authors)) if self._authors[i] == author_id), None)
+        if code is not None:
+            gone = sum(self._kill(slot) for slot in range(self._bulk_count) if self._author_of[slot] == code)
+        for offset, item in enumerate(self._extra or ()):
+            if item.author_id == author_id:
+                gone += self._kill(self._bulk_count + offset)
+        return gone
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _item(self, slot: int) -> FeedItem:
+        if slot >= self._bulk_count:
+            assert self._extra is not None
+            return self._extra[slot - self._bulk_count]
+        return FeedItem(
+            self._ids[slot],
+            self._authors[self._author_of[slot]],
+            self._scores[slot],
+            self._reasons[self._reason_of[slot]],
+            float(self._created[slot]),
+        )
+
+    def _id(self, slot: int) -> str:
+        if slot >= self._bulk_count:
+            assert self._extra is not None
+            return self._extra[slot - self._bulk_count].item_id
+        return self._ids[slot]
+
+    def _living(self, slot: int) -> int:
+        """`slot`, or the first living one behind it."""
+        dead = self._dead
+        if dead is not None:
+            while slot in dead:
+                slot = self._next[slot]
+        return slot
+
+    def _step(self, slot: int) -> int:
+        """The living slot behind `slot`; links past the dead between, so that they are walked once."""
+        following = self._living(self._next[slot])
+        self._next[slot] = following
+        return following
+
+    def _kill(self, slot: int) -> bool:
+        if self._dead is None:
+            self._dead = set()
+        if slot in self._dead:
+            return False
+        self._dead.add(slot)
+        self.alive -= 1
+        return True
+
+    def _drop_last(self) -> None:
+        slot = last = self._living(self._head)
+        while slot != _NIL:
+            last = slot
+            slot = self._step(slot)
+        self._kill(last)
+
+    def _find(self, item_id: str) -> int | None:
+        table = self._index
+        if table is None:
+            table = self._build_index()
+        at = hash(item_id) & self._mask
+        while (entry := table[at]) != _NIL:
+            if self._id(entry) == item_id:
+                return entry
+            at = (at + 1) & self._mask
+        return None
+
+    def _build_index(self) -> "array[int]":
+        """The jump index, built at the first jump: most readers of a first page never need it. O(n)."""
+        size = _table_size(len(self._next))
+        self._mask = size - 1
+        table = array("H", struct.pack("<H", _NIL) * size)
+        for slot in range(len(self._next)):
+            self._enter(table, slot)
+        self._index = table
+        return table
+
+    def _enter(self, table: "array[int]", slot: int) -> None:
+        at = hash(self._id(slot)) & self._mask
+        while table[at] != _NIL:
+            at = (at + 1) & self._mask
+        table[at] = slot
+
+    def check(self) -> None:
+        """Assert every invariant of the structure. For tests. O(n)."""
+        total = len(self._next)
+        assert total == self._bulk_count + len(self._extra or ())
+        assert len(self._dead or ()) + self.alive == total
+        seen: set[int] = set()
+        slot = self._head
+        while slot != _NIL:
+            assert slot < total, "a link leaves the map"
+            assert slot not in seen, "the links run in a circle"
+            seen.add(slot)
+            slot = self._next[slot]
+        assert seen | (self._dead or set()) == set(range(total)), "a living item is not linked"
+        assert len(self.item_ids()) == total, "an id is held twice"
+        for slot in range(total):
+            assert self._find(self._id(slot)) == slot, "the jump index misses an item"
+
+
+def _table_size(slots: int) -> int:
+    """Power of two with at most half of the entries used, so that probes stay short."""
+    return max(8, 1 << (2 * slots).bit_length() if 2 * slots & (2 * slots - 1) else 2 * slots)
+
+
+def _column(code: str, data: bytes, count: int) -> "array[int]":
+    column: array[int] = array(code)
+    if len(data) != column.itemsize * count:
+        raise BadRecord("a record's columns differ in length")
+    column.frombytes(data)
+    return column
+
+
+def _floats(code: str, data: bytes, count: int) -> "array[float]":
+    return _column(code, data, count)  # type: ignore[return-value]
+
+
+def combine(bulk: Bulk, live: Iterable[Live], capacity: int = 0) -> FeedMap:
+    """The feed a reader sees: the bulk column, then every live entry above its watermark, in offset order. O(n + live)."""
+    feed = FeedMap(bulk, capacity)
+    fresh: Sequence[Live] = sorted((e for e in live if e.offset > bulk.watermark), key=lambda e: e.offset)
+    for entry in fresh:
+        if entry.op == "insert" and entry.item is not None:
+            feed.insert(FeedItem(*entry.item))
+        elif entry.op == "remove":
+            feed.discard(entry.target)
+        elif entry.op == "remove_author":
+            feed.discard_author(entry.target)
+    return feed

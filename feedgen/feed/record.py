@@ -1,0 +1,163 @@
+"""The feed record: a bulk column and a live column, written by different hands and combined by the reader.
+
+Bulk generation writes `Bulk`; live updates append `Live` entries. Neither reads the other's column. Entries at or below the
+bulk's watermark are already in it and do not count. A record is readable alone: it carries outside ids only.
+Codec: one version byte, then msgpack (arrays; numbers in columns are little-endian).
+"""
+
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from feedgen.errors import BadRecord
+from feedgen.feed.ids import PackedIds, pack_ids
+
+VERSION: Final = b"\x01"
+ITEMS_MAX: Final = 60_000
+
+if sys.byteorder != "little":  # the codec writes the machine's order
+    raise ImportError("forefeed's record codec needs a little-endian machine")
+
+
+class FeedItem(NamedTuple):
+    """A chosen post: its score (float32 in a record), why it was chosen, and when it was created (s, UTC)."""
+
+    item_id: str
+    author_id: str
+    score: float
+    reason: str
+    created_at: float
+
+
+class Generation(NamedTuple):
+    """Which build of a feed: the log offset it saw, then when it was made (ms, UTC). Compared in that order."""
+
+    watermark: int
+    generated_at_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.watermark}.{self.generated_at_ms}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Generation":
+        """From "W.ms". Raises ValueError if it is anything else."""
+        parts = text.split(".")
+        if len(parts) != 2 or not all(p.isascii() and p.isdigit() and len(p) <= 18 for p in parts):
+            raise ValueError(f"{text[:40]!r} is no generation; it looks like 216388.1735603200000")
+        return cls(int(parts[0]), int(parts[1]))
+
+
+class Bulk(Struct, array_like=True, frozen=True):
+    """The bulk column: a whole ranked feed, best first.
+
+    `authors` are the distinct authors, `author_of` uint16 positions in it, `scores` float32, `created` uint32 whole seconds
+    or float64 (`created_kind`), `reason_of` uint8 positions in `reasons`. One entry per item, in rank order.
+    """
+
+    watermark: int
+    generated_at_ms: int
+    items: PackedIds
+    authors: PackedIds
+    author_of: bytes
+    scores: bytes
+    created_kind: Literal["I", "d"]
+    created: bytes
+    reasons: tuple[str, ...]
+    reason_of: bytes
+
+    @property
+    def generation(self) -> Generation:
+        """Which build this is."""
+        return Generation(self.watermark, self.generated_at_ms)
+
+
+class Live(Struct, array_like=True, frozen=True):
+    """One live entry: what the event at `offset` did to this feed.
+
+    insert: `item` goes to the front; remove: the item `target` goes; remove_author: all items by `target` go.
+    """
+
+    offset: int
+    op: Literal["insert", "remove", "remove_author"]
+    target: str
+    item: tuple[str, str, float, str, float] | None = None
+
+    @classmethod
+    def insert(cls, offset: int, item: FeedItem) -> "Live":
+        """The entry that puts `item` at the front."""
+        return cls(offset, "insert", item.item_id, tuple(item))
+
+
+def bulk_of(generation: Generation, items: Sequence[FeedItem]) -> Bulk:
+    """The bulk column of `items`, best first. O(n). Raises ValueError on an id given twice or a score that is not finite."""
+    if len(items) > ITEMS_MAX:
+        raise ValueError(f"{len(items)} items; a record holds {ITEMS_MAX} at most")
+    if len({item.item_id for item in items}) != len(items):
+        raise ValueError("an item is given twice")
+    scores = array("f", [item.score for item in items])
+    if not all(map(math.isfinite, scores)):
+        raise ValueError("a score is not finite (as float32)")
+    authors: dict[str, int] = {}
+    author_of = array("H", [authors.setdefault(item.author_id, len(authors)) for item in items])
+    reasons: dict[str, int] = {}
+    reason_of = bytes([reasons.setdefault(item.reason, len(reasons)) for item in items])
+    whole = all(0 <= item.created_at < 1 << 32 and item.created_at == int(item.created_at) for item in items)
+    created: array[int] | array[float]
+    if whole:
+        created = array("I", [int(item.created_at) for item in items])
+    else:
+        created = array("d", [item.created_at for item in items])
+    return Bulk(
+        watermark=generation.watermark,
+        generated_at_ms=generation.generated_at_ms,
+        items=pack_ids(item.item_id for item in items),
+        authors=pack_ids(authors),
+        author_of=author_of.tobytes(),
+        scores=scores.tobytes(),
+        created_kind="I" if whole else "d",
+        created=created.tobytes(),
+        reasons=tuple(reasons),
+        reason_of=reason_of,
+    )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_bulk_decoder = msgspec.msgpack.Decoder(Bulk)
+_live_decoder = msgspec.msgpack.Decoder(list[Live])
+
+
+def encode_bulk(bulk: Bulk) -> bytes:
+    """Version byte + msgpack."""
+    return VERSION + _encoder.encode(bulk)
+
+
+def decode_bulk(data: bytes) -> Bulk:
+    """Raises BadRecord if `data` is of another version, torn or foreign."""
+    try:
+        return _bulk_decoder.decode(_body(data))
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"not a feed record: {error}") from None
+
+
+def encode_live(entries: Iterable[Live]) -> bytes:
+    """Version byte + msgpack."""
+    return VERSION + _encoder.encode(list(entries))
+
+
+def decode_live(data: bytes) -> list[Live]:
+    """Raises BadRecord if `data` is of another version, torn or foreign."""
+    try:
+        return _live_decoder.decode(_body(data))
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"not a live column: {error}") from None
+
+
+def _body(data: bytes) -> memoryview:
+    if data[:1] != VERSION:
+        raise BadRecord(f"record version {data[:1].hex() or 'none'}; this program reads {VERSION.hex()}")
+    return memoryview(data)[1:]

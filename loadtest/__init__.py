@@ -1,0 +1,1 @@
+"""Bounded load against a forefeed server on this machine."""
