@@ -138,19 +138,13 @@ class Settings(_Section, frozen=True):
     def __post_init__(self) -> None:
         """Refuse values that are possible one by one but not together."""
         if self.cache.stale_s < self.cache.fresh_s:
-            raise ValueError(
-                "`cache.stale_s` is less than `cache.fresh_s`: a feed is fresh first, then stale"
-            )
+            raise ValueError("`cache.stale_s` is less than `cache.fresh_s`: a feed is fresh first, then stale")
         if self.server.page_items > self.server.page_items_max:
             raise ValueError("`server.page_items` is more than `server.page_items_max`")
         if self.selection.new_cap > self.selection.fetch_cap:
-            raise ValueError(
-                "`selection.new_cap` is more than `selection.fetch_cap`, which bounds all sources"
-            )
+            raise ValueError("`selection.new_cap` is more than `selection.fetch_cap`, which bounds all sources")
         if self.feed.items > self.selection.fetch_cap:
-            raise ValueError(
-                "`feed.items` is more than `selection.fetch_cap`: a feed cannot outgrow its candidates"
-            )
+            raise ValueError("`feed.items` is more than `selection.fetch_cap`: a feed cannot outgrow its candidates")
         if self.worker.backoff_max_s < self.worker.backoff_s:
             raise ValueError("`worker.backoff_max_s` is less than `worker.backoff_s`")
 
@@ -159,7 +153,7 @@ class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice (YAML would silently keep the last)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for i, key in enumerate(keys):
             if key in keys[:i]:
                 raise ConfigError(f"`{key}` is given twice (line {node.value[i][0].start_mark.line + 1})")
@@ -169,7 +163,7 @@ class _StrictLoader(yaml.SafeLoader):
 def parse(text: str, name: str = "config.yaml") -> Settings:
     """Settings from YAML text. Raises ConfigError naming the path of the first bad key or value."""
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
+        raw = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
     except (ConfigError, RecursionError, TypeError) as error:

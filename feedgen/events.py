@@ -26,8 +26,7 @@ ALONE: Final = frozenset({"user", "view", "login", "logout"})
 TYPES: Final = ON_USER | ON_POST | ALONE
 
 OutsideId = (
-    Annotated[str, Meta(min_length=1, max_length=ID_MAX_BYTES)]
-    | Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+    Annotated[str, Meta(min_length=1, max_length=ID_MAX_BYTES)] | Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 )
 _Timestamp = Annotated[float, Meta(ge=0, le=1e18)]
 _Text = Annotated[str, Meta(max_length=256)]
@@ -58,9 +57,7 @@ class Event(Struct, frozen=True, array_like=True, gc=False):
 class PostAttrs(Struct):
     """attrs of `post` and `edit`; in an edit only the keys that are given change."""
 
-    topics: (
-        Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=64)] | UnsetType
-    ) = UNSET
+    topics: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=64)] | UnsetType = UNSET
     media: Literal["none", "image", "video", "link"] | UnsetType = UNSET
     language: _Text | UnsetType = UNSET
     length: Annotated[int, Meta(ge=0, le=1 << 40)] | UnsetType = UNSET
@@ -150,9 +147,7 @@ def validate(wire: WireEvent, now: float, *, derive_from: str | None = None) -> 
         return Event(outside_id(wire.id), kind, wire.ts, actor, target, attrs)
     if derive_from is None:
         raise BadEvent("no id; it is what makes sending an event twice safe")
-    return Event(
-        _derived_id(derive_from, kind, wire, actor, target, attrs), kind, wire.ts, actor, target, attrs
-    )
+    return Event(_derived_id(derive_from, kind, wire, actor, target, attrs), kind, wire.ts, actor, target, attrs)
 
 
 def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -180,9 +175,7 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, (str, int))
 
 
-def _derived_id(
-    source: str, kind: str, wire: WireEvent, actor: str, target: str | None, attrs: dict[str, Any]
-) -> str:
+def _derived_id(source: str, kind: str, wire: WireEvent, actor: str, target: str | None, attrs: dict[str, Any]) -> str:
     content = msgspec.json.encode([source, kind, wire.ts, actor, target, attrs], order="deterministic")
     return "~" + blake2b(content, digest_size=12).hexdigest()
 

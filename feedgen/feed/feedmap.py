@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from feedgen.errors import BadRecord
 from feedgen.feed.ids import IdColumn
-from feedgen.feed.record import ITEMS_MAX, Bulk, FeedItem, Generation, Live
+from feedgen.feed.record import ITEMS_MAX, Bulk, FeedItem, Live
 
 _NIL: Final = 0xFFFF
 _OBJECT_BYTES: Final = 1_700
@@ -68,8 +68,6 @@ class FeedMap:
         self.brought_to = bulk.watermark
         """Log offset up to which removals have been applied to this map."""
 
-    # --- reading ---------------------------------------------------------------------------------------------------
-
     @property
     def last_generated(self) -> float:
         """When this generation was made (s, UTC)."""
@@ -124,24 +122,14 @@ class FeedMap:
     def nbytes(self) -> int:
         """Bytes this map owns, the jump index counted whether or not it is built yet."""
         columns = self._ids.nbytes + self._authors.nbytes + len(self._reason_of)
-        columns += sum(
-            c.itemsize * len(c) for c in (self._author_of, self._scores, self._created, self._next)
-        )
+        columns += sum(c.itemsize * len(c) for c in (self._author_of, self._scores, self._created, self._next))
         dead = 64 * len(self._dead) + 216 if self._dead is not None else 0
-        return (
-            _OBJECT_BYTES
-            + columns
-            + 2 * _table_size(len(self._next))
-            + len(self._extra or ()) * _EXTRA_BYTES
-            + dead
-        )
-
-    # --- changing --------------------------------------------------------------------------------------------------
+        return _OBJECT_BYTES + columns + 2 * _table_size(len(self._next)) + len(self._extra or ()) * _EXTRA_BYTES + dead
 
     def insert(self, item: FeedItem) -> None:
         """Put `item` at the front; one that is or was here keeps its place (and stays removed, if it was).
 
-        Amortised O(1); the items past the capacity leave from the end in O(n) then. Raises ValueError when the slots are used up.
+        Amortised O(1); past the capacity the last item leaves, in O(n). Raises ValueError when the slots are used up.
         """
         if item.item_id in self:
             return
@@ -177,8 +165,6 @@ class FeedMap:
             if item.author_id == author_id:
                 gone += self._kill(self._bulk_count + offset)
         return gone
-
-    # --- inside ----------------------------------------------------------------------------------------------------
 
     def _item(self, slot: int) -> FeedItem:
         if slot >= self._bulk_count:
@@ -291,7 +277,7 @@ def _floats(code: str, data: bytes, count: int) -> "array[float]":
 
 
 def combine(bulk: Bulk, live: Iterable[Live], capacity: int = 0) -> FeedMap:
-    """The feed a reader sees: the bulk column, then every live entry above its watermark, in offset order. O(n + live)."""
+    """The feed a reader sees: the bulk column, then the live entries above its watermark by offset. O(n + live)."""
     feed = FeedMap(bulk, capacity)
     fresh: Sequence[Live] = sorted((e for e in live if e.offset > bulk.watermark), key=lambda e: e.offset)
     for entry in fresh:

@@ -1,7 +1,7 @@
 """The feed record: a bulk column and a live column, written by different hands and combined by the reader.
 
-Bulk generation writes `Bulk`; live updates append `Live` entries. Neither reads the other's column. Entries at or below the
-bulk's watermark are already in it and do not count. A record is readable alone: it carries outside ids only.
+Bulk generation writes `Bulk`; live updates append `Live` entries. Neither reads the other's column. Entries at or below
+the bulk's watermark are already in it and do not count. A record is readable alone: it carries outside ids only.
 Codec: one version byte, then msgpack (arrays; numbers in columns are little-endian).
 """
 
@@ -55,8 +55,8 @@ class Generation(NamedTuple):
 class Bulk(Struct, array_like=True, frozen=True):
     """The bulk column: a whole ranked feed, best first.
 
-    `authors` are the distinct authors, `author_of` uint16 positions in it, `scores` float32, `created` uint32 whole seconds
-    or float64 (`created_kind`), `reason_of` uint8 positions in `reasons`. One entry per item, in rank order.
+    `authors` are the distinct authors, `author_of` uint16 positions in it, `scores` float32, `created` uint32 whole
+    seconds or float64 (`created_kind`), `reason_of` uint8 positions in `reasons`. One entry per item, in rank order.
     """
 
     watermark: int
@@ -90,11 +90,14 @@ class Live(Struct, array_like=True, frozen=True):
     @classmethod
     def insert(cls, offset: int, item: FeedItem) -> "Live":
         """The entry that puts `item` at the front."""
-        return cls(offset, "insert", item.item_id, tuple(item))
+        return cls(offset, "insert", item.item_id, (*item,))
 
 
 def bulk_of(generation: Generation, items: Sequence[FeedItem]) -> Bulk:
-    """The bulk column of `items`, best first. O(n). Raises ValueError on an id given twice or a score that is not finite."""
+    """The bulk column of `items`, best first. O(n).
+
+    Raises ValueError on an item given twice or a score that is not finite.
+    """
     if len(items) > ITEMS_MAX:
         raise ValueError(f"{len(items)} items; a record holds {ITEMS_MAX} at most")
     if len({item.item_id for item in items}) != len(items):

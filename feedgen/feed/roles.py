@@ -67,7 +67,7 @@ class Generator(Protocol):
         ...
 
     def refresh(self, viewer: str) -> None:
-        """Generate the viewer's feed soon, in the background. Returns at once; a full queue drops the wish and counts it."""
+        """Generate the viewer's feed soon, in the background. Returns at once; a full queue drops and counts the wish."""
         ...
 
 
@@ -83,8 +83,8 @@ class OlderPosts(Protocol):
     ) -> list[FeedItem]:
         """Retained posts of the viewer's followees created at or before `until`, newest first (ties by id).
 
-        `after`: only those behind this known post in that order; None: from the newest. Left out: `exclude`, deleted posts,
-        blocked and muted authors. A viewer never seen has none.
+        `after`: only those behind this known post in that order; None: from the newest. Left out: `exclude`, deleted
+        posts, blocked and muted authors. A viewer never seen has none.
         """
         ...
 
