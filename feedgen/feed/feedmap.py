@@ -37,7 +37,7 @@ class FeedMap:
     )  # fmt: skip
 
     def __init__(self, bulk: Bulk, capacity: int = 0) -> None:
-        """The map of `bulk`'s items, best first. `capacity`: items kept when live ones are inserted (0: as many as now).
+        """The map of `bulk`'s items, best first. `capacity`: items kept when live ones are inserted (0: as many as now)
 
         O(n) in C, without touching an item. Raises BadRecord if the columns do not fit together.
         """

@@ -67,7 +67,7 @@ class Generator(Protocol):
         ...
 
     def refresh(self, viewer: str) -> None:
-        """Generate the viewer's feed soon, in the background. Returns at once; a full queue drops and counts the wish."""
+        """Generate the viewer's feed soon, in the background. Returns at once; a full queue drops the wish."""
         ...
 
 
