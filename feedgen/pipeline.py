@@ -1,0 +1,239 @@
+"""Runs the stages for one viewer or many: selection → ranking → diversity → bulk column. No policy of its own.
+
+Synchronous and pure: the same (state at a watermark, now, settings) gives the same bytes. Several threads may run it at
+once as long as nobody folds meanwhile.
+"""
+
+import threading
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.config import Settings
+from feedgen.diversity import Diverse, penalise_repeats
+from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
+from feedgen.ranking.features import FeatureMaker, describe, weights_of
+from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
+from feedgen.selection.context import Epoch, ViewerContext
+from feedgen.selection.filters import Blocked, Deleted, Filter, Filtered, Hidden, OwnPosts, Seen, apply
+from feedgen.selection.ordering import ordered
+from feedgen.selection.sources import NewFromFollowees, PopularUnseen, Source, Trending, gather
+from feedgen.state.columns import SECONDS_PER_HOUR
+from feedgen.state.engagement import hour_of
+from feedgen.state.state import State
+
+_DAY_S = 86_400.0
+OLDER = "older"
+"""The reason of posts past the last kept item."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One viewer's feed with what led to it; parallel arrays, best first after diversity."""
+
+    context: ViewerContext
+    candidates: dict[str, int]
+    filtered: Filtered
+    posts: NDArray[np.int32]
+    origin: NDArray[np.uint8]
+    features: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    rank: NDArray[np.intp]
+    diverse: Diverse
+
+
+class Pipeline:
+    """The stages, put together once from the settings."""
+
+    def __init__(self, state: State, settings: Settings) -> None:
+        self._state = state
+        self._retention_s = settings.state.retention_days * _DAY_S
+        self._fetch_cap = settings.selection.fetch_cap
+        self._items = settings.feed.items
+        self._penalty = settings.diversity.author_penalty
+        self._sources: Sequence[Source] = (
+            NewFromFollowees(settings.selection.new_cap),
+            PopularUnseen(leave=settings.selection.trending_cap),
+            Trending(settings.selection.trending_cap),
+        )
+        self._safety: Sequence[Filter] = (Deleted(), Blocked(), Hidden())
+        self._filters: Sequence[Filter] = (OwnPosts(), *self._safety, Seen())
+        self._features = FeatureMaker(settings.ranking)
+        self._weights = weights_of(settings.ranking)
+        self._scorer: Scorer = LinearScorer(self._weights)
+        self._epoch_lock = threading.Lock()
+        self._epoch: Epoch | None = None
+
+    def generate(self, viewers: Sequence[str], now: float) -> list[Bulk | Exception | None]:
+        """A feed for each viewer, in order: None for one never seen, the error for one that failed.
+
+        About a millisecond a viewer of 500 followees (docs/performance.md).
+        """
+        results: list[Bulk | Exception | None] = []
+        for name in viewers:
+            try:
+                viewer = self._state.users.find(name)
+                results.append(None if viewer is None else self._bulk(self.rank(viewer, now)))
+            except Exception as error:  # one viewer's fault must not take the batch with it
+                results.append(error)
+        return results
+
+    def rank(self, viewer: int, now: float) -> Ranked:
+        """The viewer's feed at `now`, by dense index."""
+        context = self._context(viewer, now)
+        posts, origin = gather(self._sources, context, self._fetch_cap)
+        filtered = apply(self._filters, context, posts)
+        counts = np.bincount(origin, minlength=len(self._sources)).tolist()
+        candidates = {source.name: count for source, count in zip(self._sources, counts, strict=True)}
+        posts, origin = posts[filtered.kept], origin[filtered.kept]
+        features = self._features.matrix(context, posts)
+        scores = finite_or_last(self._scorer.score(features))
+        names = self._state.post_ids.names
+        best = ordered(names, posts, -scores)[: self._items]
+        posts, origin, features, scores = posts[best], origin[best], features[best], scores[best]
+        diverse = penalise_repeats(scores, self._state.posts.author[posts], self._penalty)
+        rank = ordered(names, posts, -diverse.adjusted)
+        return Ranked(
+            context=context,
+            candidates=candidates,
+            filtered=filtered,
+            posts=posts[rank],
+            origin=origin[rank],
+            features=features[rank],
+            scores=scores[rank],
+            rank=rank,
+            diverse=Diverse(diverse.adjusted[rank], diverse.repeats[rank]),
+        )
+
+    def trending(self, now: float) -> Bulk:
+        """The feed of viewers nobody knows: the most popular posts of everyone."""
+        epoch = self._epoch_at(now)
+        posts = epoch.trending
+        posts = posts[self._state.posts.created[posts] <= now]
+        scores = np.linspace(1.0, 0.0, len(posts)) if len(posts) > 1 else np.ones(len(posts))
+        return self._pack(posts, scores, [Trending.name] * len(posts), epoch.watermark, now)
+
+    def known_post_created_at(self, item_id: str) -> float | None:
+        """When a known post was created (s), None for an id that names none. O(1)."""
+        post = self._state.post_ids.find(item_id)
+        if post is None or self._state.posts.author[post] < 0:
+            return None
+        return float(self._state.posts.created[post])
+
+    def older(
+        self, viewer: str, *, until: float, after: str | None, exclude: Container[str], limit: int
+    ) -> list[FeedItem]:
+        """roles.OlderPosts.older, synchronously. O(network log network)."""
+        index = self._state.users.find(viewer)
+        if index is None:
+            return []
+        context = self._context(index, until)
+        posts = context.network.posts
+        posts = posts[apply(self._safety, context, posts).kept]
+        names = self._state.post_ids.names
+        created = self._state.posts.created[posts]
+        before = np.inf if after is None else self.known_post_created_at(after)
+        if before is None:
+            return []
+        places = ordered(names, posts, -created)
+        items: list[FeedItem] = []
+        for at in places[created[places] <= before].tolist():
+            if len(items) == limit:
+                break
+            name = names[posts[at]]
+            passed = after is not None and created[at] == before and name <= after
+            if not passed and name not in exclude:
+                author = self._state.users.name(int(self._state.posts.author[posts[at]]))
+                items.append(FeedItem(name, author, 0.0, OLDER, float(created[at])))
+        return items
+
+    def explain(self, viewer: str, now: float) -> dict[str, Any] | None:
+        """Sources, filters and, item by item, the score's parts; None for a viewer never seen."""
+        index = self._state.users.find(viewer)
+        if index is None:
+            return None
+        ranked = self.rank(index, now)
+        names, users = self._state.post_ids, self._state.users
+        items = [
+            {
+                "item_id": names.name(post),
+                "author_id": users.name(int(self._state.posts.author[post])),
+                "reason": self._sources[origin].name,
+                "score": round(adjusted, 6),
+                "ranked_score": round(score, 6),
+                "ranked_at": at + 1,
+                "shown_at": place + 1,
+                "author_repeats": repeats,
+                "features": describe(row, self._weights.tolist()),
+            }
+            for place, (post, origin, row, score, at, adjusted, repeats) in enumerate(
+                zip(
+                    ranked.posts.tolist(),
+                    ranked.origin.tolist(),
+                    ranked.features.tolist(),
+                    ranked.scores.tolist(),
+                    ranked.rank.tolist(),
+                    ranked.diverse.adjusted.tolist(),
+                    ranked.diverse.repeats.tolist(),
+                    strict=True,
+                )
+            )
+        ]
+        last_login = ranked.context.last_login
+        return {
+            "user_id": viewer,
+            "now": now,
+            "watermark": ranked.context.epoch.watermark,
+            "followees": len(self._state.graph.followees(index)),
+            "last_login": last_login if np.isfinite(last_login) else None,
+            "candidates": ranked.candidates,
+            "removed": ranked.filtered.removed,
+            "items": items,
+        }
+
+    def _context(self, viewer: int, now: float) -> ViewerContext:
+        return ViewerContext(self._state, viewer, now, self._retention_s, self._epoch_at(now))
+
+    def _epoch_at(self, now: float) -> Epoch:
+        """Popularity and trending of (watermark, hour), computed by the first who asks. O(posts) then."""
+        hour = hour_of(now)
+        with self._epoch_lock:
+            epoch = self._epoch
+            if epoch is None or (epoch.watermark, epoch.hour) != (self._state.watermark, hour):
+                epoch = self._epoch = self._new_epoch(hour)
+            return epoch
+
+    def _new_epoch(self, hour: int) -> Epoch:
+        posts = self._state.posts
+        popularity = self._state.engagement.popularity(hour, len(self._state.post_ids))
+        end = (hour + 1) * SECONDS_PER_HOUR
+        possible = (posts.author >= 0) & ~posts.deleted & (posts.created < end)
+        possible &= posts.created >= end - self._retention_s
+        shown = np.flatnonzero(possible).astype(np.int32)
+        if len(shown) > self._items:  # all that could be among the first, ties at the edge included
+            edge = np.partition(popularity[shown], -self._items)[-self._items]
+            shown = shown[popularity[shown] >= edge]
+        best = ordered(self._state.post_ids.names, shown, -popularity[shown], -posts.created[shown])
+        return Epoch(self._state.watermark, hour, popularity, shown[best[: self._items]])
+
+    def _bulk(self, ranked: Ranked) -> Bulk:
+        reasons = [self._sources[number].name for number in ranked.origin.tolist()]
+        context = ranked.context
+        return self._pack(ranked.posts, ranked.diverse.adjusted, reasons, context.epoch.watermark, context.now)
+
+    def _pack(
+        self, posts: NDArray[np.int32], scores: NDArray[Any], reasons: Sequence[str], watermark: int, now: float
+    ) -> Bulk:
+        names, users = self._state.post_ids.names, self._state.users.names
+        authors = self._state.posts.author[posts].tolist()
+        created = self._state.posts.created[posts].tolist()
+        items = [
+            FeedItem(names[post], users[author], score, reason, at)
+            for post, author, score, reason, at in zip(
+                posts.tolist(), authors, scores.tolist(), reasons, created, strict=True
+            )
+        ]
+        return bulk_of(Generation(watermark, int(now * 1000)), items)

@@ -1,0 +1,71 @@
+"""What the stages may know of one viewer at one moment."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.state.engagement import Engagements
+from feedgen.state.state import State
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a batch shares: all viewers of one (watermark, hour) see the same.
+
+    `popularity`: int64 by post, decayed weighted engagements of everyone (engagement.UNIT = 1.0), as of `hour`.
+    `trending`: int32 posts, most popular first.
+    """
+
+    watermark: int
+    hour: int
+    popularity: NDArray[np.int64]
+    trending: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Retained posts of a viewer's followees, in parallel arrays; `recency` 0 is an author's newest."""
+
+    posts: NDArray[np.int32]
+    created: NDArray[np.float64]
+    recency: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ViewerContext:
+    """One viewer, one `now` (s), one state. Everything else is derived once, when first asked for."""
+
+    state: State
+    viewer: int
+    now: float
+    retention_s: float
+    epoch: Epoch
+
+    @cached_property
+    def network(self) -> Network:
+        """O(retained posts of followees)."""
+        followees = self.state.graph.followees(self.viewer)
+        posts, counts = self.state.posts.recent_of_all(followees)
+        created = self.state.posts.created[posts]
+        kept = (created <= self.now) & (created >= self.now - self.retention_s)
+        owner = np.repeat(np.arange(len(followees)), counts)[kept]
+        posts, created = posts[kept], created[kept]
+        ends = np.cumsum(np.bincount(owner, minlength=len(followees)))
+        return Network(posts, created, ends[owner] - 1 - np.arange(len(posts)))
+
+    @cached_property
+    def engaged(self) -> Engagements:
+        """Everything this viewer did. O(n)."""
+        return self.state.engagement.of_viewer(self.viewer)
+
+    @cached_property
+    def seen(self) -> NDArray[np.int64]:
+        """Posts the viewer has seen or engaged with (who engaged has seen), in no order."""
+        return np.concatenate((self.state.impressions.seen_by(self.viewer, self.now), self.engaged.post))
+
+    @cached_property
+    def last_login(self) -> float:
+        """Seconds since the epoch; −inf for none."""
+        return self.state.logins.last(self.viewer)

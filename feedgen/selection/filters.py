@@ -1,0 +1,93 @@
+"""Which candidates may be shown. A filter splits into kept and removed, and never reorders."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.selection.context import ViewerContext
+
+
+class Filter(Protocol):
+    """A rule that keeps posts out of one viewer's feed."""
+
+    name: str
+    """Under which its removals are counted."""
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of `posts` stay; bool, same shape."""
+        ...
+
+
+class OwnPosts:
+    """A viewer's own posts are no news to the viewer."""
+
+    name = "own"
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n)."""
+        others: NDArray[np.bool_] = context.state.posts.author[posts] != context.viewer
+        return others
+
+
+class Deleted:
+    """What its author took back."""
+
+    name = "deleted"
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n)."""
+        return ~context.state.posts.deleted[posts]
+
+
+class Blocked:
+    """Authors blocked either way, or muted by the viewer."""
+
+    name = "blocked"
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n + barred)."""
+        barred = context.state.graph.barred(context.viewer)
+        if not len(barred):
+            return np.ones(len(posts), np.bool_)
+        return ~np.isin(context.state.posts.author[posts], barred)
+
+
+class Hidden:
+    """What the viewer hid, reported or was not interested in."""
+
+    name = "hidden"
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n + hidden)."""
+        hidden = context.state.impressions.hidden_from(context.viewer)
+        return ~np.isin(posts, hidden) if len(hidden) else np.ones(len(posts), np.bool_)
+
+
+class Seen:
+    """What the viewer has seen or engaged with."""
+
+    name = "seen"
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n + seen)."""
+        return ~np.isin(posts, context.seen)
+
+
+class Filtered(NamedTuple):
+    """Which posts are left, and how many each filter took."""
+
+    kept: NDArray[np.bool_]
+    removed: dict[str, int]
+
+
+def apply(filters: Sequence[Filter], context: ViewerContext, posts: NDArray[np.int32]) -> Filtered:
+    """All filters; a post that several would remove counts under the first. O(filters × n)."""
+    kept = np.ones(len(posts), np.bool_)
+    removed: dict[str, int] = {}
+    for rule in filters:
+        passes = rule.keeps(context, posts)
+        removed[rule.name] = int(np.count_nonzero(kept & ~passes))
+        kept &= passes
+    return Filtered(kept, removed)

@@ -1,0 +1,96 @@
+"""Where candidates come from. A source yields posts, never scores."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.selection.context import ViewerContext
+from feedgen.selection.ordering import ordered
+
+
+class Source(Protocol):
+    """Posts to consider for one viewer."""
+
+    name: str
+    """The reason a feed item gives for being there."""
+
+    def candidates(self, context: ViewerContext, room: int) -> NDArray[np.int32]:
+        """At most `room` posts, each once, in no order of meaning."""
+        ...
+
+
+class NewFromFollowees:
+    """Posts by followees since the viewer's last login (ever, if there was none), capped at `cap`.
+
+    Over the cap: newest first per author in turns, so that one author cannot use it up.
+    """
+
+    name = "followed"
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+
+    def candidates(self, context: ViewerContext, room: int) -> NDArray[np.int32]:
+        """O(network), O(n log n) over the cap."""
+        network = context.network
+        new = network.created > context.last_login
+        posts = network.posts[new]
+        cap = min(self._cap, room)
+        if len(posts) <= cap:
+            return posts
+        turns = ordered(context.state.post_ids.names, posts, network.recency[new], -network.created[new])
+        return posts[turns[:cap]]
+
+
+class PopularUnseen:
+    """Followees' retained posts the viewer has not seen, most popular first; leaves room for `leave` more."""
+
+    name = "popular"
+
+    def __init__(self, leave: int) -> None:
+        self._leave = leave
+
+    def candidates(self, context: ViewerContext, room: int) -> NDArray[np.int32]:
+        """O(network), O(n log n) over the room."""
+        room = max(0, room - self._leave)
+        network = context.network
+        old = network.created <= context.last_login
+        posts, created = network.posts[old], network.created[old]
+        unseen = ~np.isin(posts, context.seen)
+        posts, created = posts[unseen], created[unseen]
+        if len(posts) <= room:
+            return posts
+        best = ordered(context.state.post_ids.names, posts, -context.epoch.popularity[posts], -created)
+        return posts[best[:room]]
+
+
+class Trending:
+    """The most popular posts of everyone that the viewer has not seen, at most `cap`."""
+
+    name = "trending"
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+
+    def candidates(self, context: ViewerContext, room: int) -> NDArray[np.int32]:
+        """O(kept trending posts)."""
+        posts = context.epoch.trending
+        posts = posts[context.state.posts.created[posts] <= context.now]
+        return posts[~np.isin(posts, context.seen)][: min(self._cap, room)]
+
+
+def gather(
+    sources: Sequence[Source], context: ViewerContext, fetch_cap: int
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Candidates of all sources, each once, and the position of the source that named it first; at most `fetch_cap`."""
+    posts = np.empty(0, np.int32)
+    origin = np.empty(0, np.uint8)
+    for number, source in enumerate(sources):
+        found = source.candidates(context, fetch_cap - len(posts))
+        if number:
+            found = found[~np.isin(found, posts)]
+        posts = np.concatenate((posts, found))
+        origin = np.concatenate((origin, np.full(len(found), number, np.uint8)))
+    return posts, origin

@@ -1,0 +1,170 @@
+"""Posts in columns, and the recent ones of each author."""
+
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.state.columns import Column, EventIds, ints
+from feedgen.state.symbols import Symbols
+
+UNKNOWN: Final = -1
+_DAY_S: Final = 86_400.0
+TOPICS_MAX: Final = 16
+"""Topics of a post that count, the first ones given; more are kept in the log only."""
+
+
+class Posts:
+    """Columns by dense post index; a post may be known by an engagement before its own event comes.
+
+    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`: bool.
+    """
+
+    def __init__(self, symbols: Symbols, retention_s: float, per_author: int) -> None:
+        """Posts `retention_s` older than the newest one, or beyond `per_author`, leave their author's recent ones."""
+        self._symbols = symbols
+        self._retention_s = retention_s + _DAY_S  # events may be dated up to a day ahead of now
+        self._per_author = per_author
+        self._author = Column(np.int32, UNKNOWN)
+        self._created = Column(np.float64, 0.0)
+        self._deleted = Column(np.bool_, False)
+        self._topic_at = Column(np.int64, 0)
+        self._topic_count = Column(np.uint8, 0)
+        self._topics = Column(np.int32, 0)
+        self._event = Column(np.int64, 0)
+        self._ids = EventIds()
+        self._edits: dict[int, list[tuple[float, str, list[int]]]] = {}
+        self._recent: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
+        self._newest = 0.0
+        self.live_count = 0
+
+    def _reach(self) -> None:
+        count = len(self._symbols)
+        if count > self._author.count:
+            for column in (
+                self._author,
+                self._created,
+                self._deleted,
+                self._topic_at,
+                self._topic_count,
+                self._event,
+            ):
+                column.reach(count)
+
+    def create(self, post: int, author: int, ts: float, event_id: str, topics: list[int]) -> None:
+        """The post's own event. Given twice under two event ids, the smaller (ts, id) is the post. Amortised O(1)."""
+        self._reach()
+        known = int(self._author[post])
+        if known != UNKNOWN:
+            created = float(self._created[post])
+            if (ts, event_id) >= (created, self._ids[int(self._event[post])]):
+                return
+            if post in self._recent[known]:
+                self._recent[known].remove(post)
+        elif not self._deleted[post]:
+            self.live_count += 1
+        self._author[post] = author
+        self._created[post] = ts
+        self._event[post] = self._ids.append(event_id)
+        self._set_topics(post, topics)
+        if post in self._edits:
+            self._edits[post] = [e for e in self._edits[post] if e[1] != ""] + [(ts, "", topics)]
+            self._apply_edits(post)
+        self._enter(author, post, ts)
+
+    def edit(self, post: int, ts: float, event_id: str, topics: list[int] | None) -> None:
+        """New topics (None: the edit leaves them). The greatest (ts, id) decides. O(edits of the post)."""
+        self._reach()
+        if topics is None:
+            return
+        if post not in self._edits:
+            base = (float(self._created[post]), "", self.topics_of(post).tolist())
+            self._edits[post] = [base] if self._author[post] != UNKNOWN else []
+        self._edits[post].append((ts, event_id, topics))
+        self._apply_edits(post)
+
+    def _apply_edits(self, post: int) -> None:
+        self._set_topics(post, max(self._edits[post])[2])
+
+    def delete(self, post: int) -> None:
+        """For good, whatever comes later. O(1)."""
+        self._reach()
+        if not self._deleted[post]:
+            self._deleted[post] = True
+            self.live_count -= int(self._author[post] != UNKNOWN)
+
+    def _set_topics(self, post: int, topics: list[int]) -> None:
+        kept = topics[:TOPICS_MAX]
+        start = self._topics.count
+        self._topics.reach(start + len(kept))
+        self._topics.values[start:] = kept
+        self._topic_at[post] = start
+        self._topic_count[post] = len(kept)
+
+    def _enter(self, author: int, post: int, ts: float) -> None:
+        """Into the author's recent posts, oldest first by (created, id)."""
+        recent = self._recent[author]
+        if recent and ts <= self._created[recent[-1]]:
+            at = bisect_left(recent, self._order(post), key=self._order)
+            recent.insert(at, post)
+        else:
+            recent.append(post)
+        self._newest = max(self._newest, ts)
+        horizon = self._newest - self._retention_s
+        surplus = max(0, len(recent) - self._per_author)
+        while surplus < len(recent) and self._created[recent[surplus]] < horizon:
+            surplus += 1
+        if surplus:
+            del recent[:surplus]
+
+    def _order(self, post: int) -> tuple[float, str]:
+        return float(self._created[post]), self._symbols.name(post)
+
+    def recent_of(self, author: int) -> NDArray[np.int32]:
+        """The author's recent posts, oldest first by (created, id), deleted ones included. O(n); copies."""
+        recent = self._recent.get(author)
+        return ints(recent) if recent is not None else np.empty(0, np.int32)
+
+    def recent_of_all(self, authors: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Recent posts of several authors, author after author, each oldest first; and how many each has. Copies."""
+        none: array[int] = array("i")
+        parts = [self._recent.get(author, none) for author in authors.tolist()]
+        counts = np.array([len(part) for part in parts], np.int32)
+        posts = np.empty(int(counts.sum()), np.int32)
+        at = 0
+        for part in parts:
+            posts[at : at + len(part)] = part
+            at += len(part)
+        return posts, counts
+
+    def topics_of(self, post: int) -> NDArray[np.int32]:
+        """The post's topics; a view."""
+        start = int(self._topic_at[post])
+        return self._topics.values[start : start + int(self._topic_count[post])]
+
+    @property
+    def author(self) -> NDArray[np.int32]:
+        """Author by post; a view until the next fold."""
+        self._reach()
+        return self._author.values
+
+    @property
+    def created(self) -> NDArray[np.float64]:
+        """Seconds since the epoch by post; a view until the next fold."""
+        self._reach()
+        return self._created.values
+
+    @property
+    def deleted(self) -> NDArray[np.bool_]:
+        """By post; a view until the next fold."""
+        self._reach()
+        return self._deleted.values
+
+    @property
+    def topics(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
+        """(first position, how many) by post, and the topics they point into; views until the next fold."""
+        self._reach()
+        return self._topic_at.values, self._topic_count.values, self._topics.values

@@ -1,0 +1,94 @@
+"""State: what the events add up to. One writer folds; batches of generation read between folds."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from feedgen.config import Ranking
+from feedgen.config import State as StateSettings
+from feedgen.events import Event
+from feedgen.state.engagement import KINDS, Decay, Engagement
+from feedgen.state.graph import Graph
+from feedgen.state.impressions import Impressions
+from feedgen.state.logins import Logins
+from feedgen.state.posts import Posts
+from feedgen.state.symbols import Symbols
+
+_DAY_S = 86_400.0
+
+
+def kind_weights(ranking: Ranking) -> dict[str, float]:
+    """What one engagement of each kind counts; kinds without a setting count nothing."""
+    return {kind: getattr(ranking, kind) for kind in KINDS if hasattr(ranking, kind)}
+
+
+class State:
+    """All columns. `watermark` is the log offset they stand at.
+
+    Events may come late, twice (the log sees to that) or out of order: the state they end in is the same.
+    """
+
+    def __init__(self, settings: StateSettings, ranking: Ranking) -> None:
+        self.users = Symbols()
+        self.post_ids = Symbols()
+        self.topic_names = Symbols()
+        self.graph = Graph()
+        self.posts = Posts(self.post_ids, settings.retention_days * _DAY_S, settings.posts_per_author)
+        self.engagement = Engagement(Decay(kind_weights(ranking), ranking.engagement_half_life_hours))
+        self.impressions = Impressions(settings.seen_days, settings.seen_per_viewer)
+        self.logins = Logins()
+        self.watermark = 0
+        self._folds: dict[str, Callable[[Event, int, Any], None]] = {
+            "follow": lambda e, actor, _: self.graph.follow(actor, self._user(e), True, e.ts, e.id),
+            "unfollow": lambda e, actor, _: self.graph.follow(actor, self._user(e), False, e.ts, e.id),
+            "block": lambda e, actor, _: self.graph.block(actor, self._user(e), True, e.ts, e.id),
+            "unblock": lambda e, actor, _: self.graph.block(actor, self._user(e), False, e.ts, e.id),
+            "mute": lambda e, actor, _: self.graph.mute(actor, self._user(e), True, e.ts, e.id),
+            "unmute": lambda e, actor, _: self.graph.mute(actor, self._user(e), False, e.ts, e.id),
+            "post": lambda e, actor, attrs: self.posts.create(
+                self._post(e), actor, e.ts, e.id, self._topics(attrs) or []
+            ),
+            "edit": lambda e, _, attrs: self.posts.edit(self._post(e), e.ts, e.id, self._topics(attrs)),
+            "delete": lambda e, _, __: self.posts.delete(self._post(e)),
+            "like": lambda e, actor, _: self.engagement.like(actor, self._post(e), True, e.ts, e.id),
+            "unlike": lambda e, actor, _: self.engagement.like(actor, self._post(e), False, e.ts, e.id),
+            "comment": self._engage,
+            "share": self._engage,
+            "save": self._engage,
+            "click": self._engage,
+            "dwell": self._engage,
+            "hide": self._hide,
+            "report": self._hide,
+            "not_interested": self._hide,
+            "view": self._view,
+            "login": lambda e, actor, _: self.logins.login(actor, e.ts),
+        }
+
+    def fold(self, events: Iterable[tuple[int, Event]]) -> None:
+        """Apply (offset, event) pairs in log order. O(events)."""
+        for offset, event in events:
+            actor = self.users.intern(event.actor)
+            fold = self._folds.get(event.type)  # user, logout, review: in the log, not yet in state
+            if fold is not None:
+                fold(event, actor, event.attrs)
+            self.watermark = offset
+
+    def _user(self, event: Event) -> int:
+        assert event.object is not None
+        return self.users.intern(event.object)
+
+    def _post(self, event: Event) -> int:
+        assert event.object is not None
+        return self.post_ids.intern(event.object)
+
+    def _topics(self, attrs: dict[str, Any]) -> list[int] | None:
+        names = attrs.get("topics")
+        return None if names is None else [self.topic_names.intern(name) for name in dict.fromkeys(names)]
+
+    def _engage(self, event: Event, actor: int, _: Any) -> None:
+        self.engagement.engage(actor, self._post(event), event.type, event.ts)
+
+    def _hide(self, event: Event, actor: int, _: Any) -> None:
+        self.impressions.hide(actor, self._post(event))
+
+    def _view(self, event: Event, actor: int, attrs: dict[str, Any]) -> None:
+        self.impressions.see(actor, [self.post_ids.intern(item) for item in attrs["objects"]], event.ts)
