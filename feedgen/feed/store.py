@@ -1,0 +1,279 @@
+"""The second tier: feed records by viewer, in memory or in an SQLite file that several processes may share.
+
+Both columns are kept apart: a bulk write replaces the bulk column if its generation is newer and retires the live
+entries it covers; a live write only appends. Feeds can be generated again, so the file is written without waiting for
+the disk (synchronous=NORMAL: a power cut loses the last writes, never the file).
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    bindparam,
+    cast,
+    delete,
+    event,
+    insert,
+    null,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from feedgen.errors import BadRecord, StoreError
+from feedgen.feed.record import Bulk, Generation, Live, decode_bulk, decode_live, encode_bulk, encode_live
+from feedgen.feed.roles import StoredRecord
+
+_log = logging.getLogger(__name__)
+
+_SQLITE_NEEDED: Final = (3, 35)
+"""RETURNING, which tells the accepted records of one statement from the refused, came with this version."""
+
+
+class MemoryFeedStore:
+    """FeedStore in this process; what it holds ends with it. O(1) a record; shares the given objects."""
+
+    def __init__(self) -> None:
+        self._bulk: dict[str, Bulk] = {}
+        self._live: dict[str, list[Live]] = {}
+
+    async def get(self, viewer: str) -> StoredRecord | None:
+        """The viewer's record, or None."""
+        bulk = self._bulk.get(viewer)
+        return None if bulk is None else StoredRecord(bulk, tuple(self._live.get(viewer, ())))
+
+    async def put_many(self, records: Sequence[tuple[str, Bulk]]) -> list[bool]:
+        """Write bulk columns; False where the same or a newer generation is there already."""
+        return [self._put(viewer, bulk) for viewer, bulk in records]
+
+    def _put(self, viewer: str, bulk: Bulk) -> bool:
+        old = self._bulk.get(viewer)
+        if old is not None and old.generation >= bulk.generation:
+            return False
+        self._bulk[viewer] = bulk
+        if viewer in self._live:
+            self._live[viewer] = [entry for entry in self._live[viewer] if entry.offset > bulk.watermark]
+        return True
+
+    async def append_live(self, viewer: str, entries: Sequence[Live]) -> None:
+        """Append to the viewer's live column."""
+        self._live.setdefault(viewer, []).extend(entries)
+
+    async def delete(self, viewer: str) -> None:
+        """Drop both columns; nothing happens if there are none."""
+        self._bulk.pop(viewer, None)
+        self._live.pop(viewer, None)
+
+    async def generations(self) -> dict[str, Generation]:
+        """Every stored viewer's generation. O(stored records); copies."""
+        return {viewer: bulk.generation for viewer, bulk in self._bulk.items()}
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+_meta = MetaData()
+_feeds = Table(
+    "feeds",
+    _meta,
+    Column("viewer", LargeBinary, primary_key=True),
+    Column("watermark", Integer, nullable=False),
+    Column("generated_at_ms", Integer, nullable=False),
+    Column("bulk", LargeBinary, nullable=False),
+)
+_live = Table(
+    "live",
+    _meta,
+    Column("seq", Integer, primary_key=True),
+    Column("viewer", LargeBinary, nullable=False),
+    Column("offset", Integer, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+)
+_live_index = Index("live_viewer_offset", _live.c.viewer, _live.c.offset)
+# Not create_all: it looks first and creates then, and two processes that start together would both create.
+_SCHEMA: Final = (
+    CreateTable(_feeds, if_not_exists=True),
+    CreateTable(_live, if_not_exists=True),
+    CreateIndex(_live_index, if_not_exists=True),
+)
+
+_new = upsert(_feeds)
+_PUT: Final = _new.on_conflict_do_update(
+    index_elements=[_feeds.c.viewer],
+    set_={name: _new.excluded[name] for name in ("watermark", "generated_at_ms", "bulk")},
+    where=tuple_(_new.excluded.watermark, _new.excluded.generated_at_ms)
+    > tuple_(_feeds.c.watermark, _feeds.c.generated_at_ms),
+).returning(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms)
+_RETIRE: Final = delete(_live).where(_live.c.viewer == bindparam("viewer_"), _live.c.offset <= bindparam("watermark_"))
+# One statement, hence one snapshot: a put between two reads would show its live column with the bulk before it.
+_GET: Final = union_all(
+    select(null().label("seq"), cast(_feeds.c.bulk, LargeBinary).label("payload")).where(
+        _feeds.c.viewer == bindparam("viewer_")
+    ),
+    select(_live.c.seq, cast(_live.c.entry, LargeBinary)).where(_live.c.viewer == bindparam("viewer_")),
+).order_by("seq")
+
+
+class SqliteFeedStore:
+    """FeedStore in one SQLite file (WAL). Other processes may read and write the file at the same time.
+
+    Every operation is one transaction in a thread of its own and raises StoreError when the file cannot be used, or
+    another process holds it for longer than the busy timeout.
+    """
+
+    def __init__(self, engine: AsyncEngine, path: Path) -> None:
+        """Use `open`."""
+        self._engine = engine
+        self._path = path
+        # Two writers of one process would poll for the file's lock; in a line they are woken at once.
+        self._writing = asyncio.Lock()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, busy_timeout_s: float) -> "SqliteFeedStore":
+        """The store in the file `path`, made if it is not there. Raises StoreError if it is no such file."""
+        if sqlite3.sqlite_version_info < _SQLITE_NEEDED:
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or newer is needed")
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(path)),
+            # IMMEDIATE: a writer takes its place in the line when it begins, so it cannot be refused halfway.
+            connect_args={"timeout": busy_timeout_s, "isolation_level": "IMMEDIATE"},
+        )
+        event.listen(engine.sync_engine, "connect", _prepare)
+        store = cls(engine, path)
+        try:
+            async with store._write() as connection:
+                for statement in _SCHEMA:
+                    await connection.execute(statement)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return store
+
+    async def get(self, viewer: str) -> StoredRecord | None:
+        """The viewer's record, or None; one that cannot be decoded is None too, and is logged. O(record)."""
+        async with self._read() as connection:
+            rows = (await connection.execute(_GET, {"viewer_": _key(viewer)})).all()
+        if not rows or rows[0].seq is not None:  # none, or live entries that wait for their first bulk
+            return None
+        try:
+            live = [entry for row in rows[1:] for entry in decode_live(row.payload)]
+            return StoredRecord(decode_bulk(rows[0].payload), live)
+        except BadRecord as error:
+            _log.warning("%s: the record of viewer %r is not used: %s", self._path, viewer, error)
+            return None
+
+    async def put_many(self, records: Sequence[tuple[str, Bulk]]) -> list[bool]:
+        """Write bulk columns in one transaction; False where the same or a newer generation is there already.
+
+        The comparison is made by the database under its write lock, so no other process can come between.
+        """
+        if not records:
+            return []
+        rows = [
+            {
+                "viewer": _key(viewer),
+                "watermark": bulk.watermark,
+                "generated_at_ms": bulk.generated_at_ms,
+                "bulk": encode_bulk(bulk),
+            }
+            for viewer, bulk in records
+        ]
+        async with self._write() as connection:
+            taken = {tuple(row) for row in await connection.execute(_PUT, rows)}
+            if taken:
+                covered = [{"viewer_": viewer, "watermark_": watermark} for viewer, watermark, _ in taken]
+                await connection.execute(_RETIRE, covered)
+        return [_take(taken, row) for row in rows]
+
+    async def append_live(self, viewer: str, entries: Sequence[Live]) -> None:
+        """Append to the viewer's live column."""
+        if not entries:
+            return
+        key = _key(viewer)
+        rows = [{"viewer": key, "offset": entry.offset, "entry": encode_live([entry])} for entry in entries]
+        async with self._write() as connection:
+            await connection.execute(insert(_live), rows)
+
+    async def delete(self, viewer: str) -> None:
+        """Drop both columns; nothing happens if there are none."""
+        key = _key(viewer)
+        async with self._write() as connection:
+            await connection.execute(delete(_feeds).where(_feeds.c.viewer == key))
+            await connection.execute(delete(_live).where(_live.c.viewer == key))
+
+    async def generations(self) -> dict[str, Generation]:
+        """Every stored viewer's generation. O(stored records)."""
+        async with self._read() as connection:
+            rows = await connection.execute(select(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms))
+            return {_viewer(key): Generation(watermark, ms) for key, watermark, ms in rows}
+
+    async def close(self) -> None:
+        """Let go of the file. Idempotent; later calls of the others raise StoreError."""
+        self._closed = True
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        with self._errors():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        with self._errors():
+            async with self._writing, self._engine.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        if self._closed:
+            raise StoreError(f"{self._path}: the feed store is closed")
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(f"{self._path}: {error.orig}") from None
+        except SQLAlchemyError as error:
+            raise StoreError(f"{self._path}: {' '.join(str(error).split())}") from None
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    """Every new connection's settings. WAL: readers and the writer do not wait for one another."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _key(viewer: str) -> bytes:
+    """Bytes, so that no collation and no NUL has a say in which ids are the same."""
+    return viewer.encode("utf-8", "surrogatepass")
+
+
+def _viewer(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")
+
+
+def _take(taken: set[tuple[Any, ...]], row: dict[str, Any]) -> bool:
+    """Whether the database took this row: the first of its viewer and generation in the batch."""
+    mark = (row["viewer"], row["watermark"], row["generated_at_ms"])
+    if mark not in taken:
+        return False
+    taken.remove(mark)
+    return True
