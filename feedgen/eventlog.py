@@ -50,8 +50,9 @@ _LOCKS: Final = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_
 # (executemany) writes 190 events/s, 1,000 rows each 10,900; alone 184,000 against 280,000.
 _ROWS_MAX: Final = 4_096
 
-# Events decoded before other tasks get their turn, about 2 ms. A thread would gain nothing: decoding holds the GIL.
-_DECODE_CHUNK: Final = 2_000
+# Rows fetched and decoded before other tasks of the loop get their turn: 5 ms on a busy machine. Longer pages are no
+# faster (130,000 events/s at 5,000 rows, 240,000 at 1,000), and a thread would not help: decoding holds the GIL.
+_READ_ROWS: Final = 1_000
 
 _table: Final = Table(
     "events",
@@ -138,17 +139,19 @@ class EventLog:
 
         O(limit); with `until_ts` also the events passed over.
         """
-        query = select(_table.c.log_offset, _table.c.payload).where(_table.c.log_offset > after)
+        query = select(_table.c.log_offset, _table.c.payload).order_by(_table.c.log_offset)
         if until_ts is not None:
             query = query.where(_table.c.ts <= until_ts)
+        found: list[tuple[int, Event]] = []
         with _clear(self._name):
             async with self._engine.connect() as connection:
-                rows = (await connection.execute(query.order_by(_table.c.log_offset).limit(limit))).all()
-        found: list[tuple[int, Event]] = []
-        for start in range(0, len(rows), _DECODE_CHUNK):
-            if start:
-                await asyncio.sleep(0)
-            found += [(offset, events.decode(payload)) for offset, payload in rows[start : start + _DECODE_CHUNK]]
+                while len(found) < limit:
+                    wanted = min(_READ_ROWS, limit - len(found))
+                    rows = (await connection.execute(query.where(_table.c.log_offset > after).limit(wanted))).all()
+                    found += [(offset, events.decode(payload)) for offset, payload in rows]
+                    if len(rows) < wanted:
+                        break
+                    after = found[-1][0]
         return found
 
     async def head(self) -> int:
