@@ -41,7 +41,8 @@ class Posts:
         self._newest = 0.0
         self.live_count = 0
 
-    def _reach(self) -> None:
+    def reach(self) -> None:
+        """Make room for every post met so far. Called by the fold, so that readers never change anything."""
         count = len(self._symbols)
         if count > self._author.count:
             for column in (
@@ -56,7 +57,7 @@ class Posts:
 
     def create(self, post: int, author: int, ts: float, event_id: str, topics: list[int]) -> None:
         """The post's own event. Given twice under two event ids, the smaller (ts, id) is the post. Amortised O(1)."""
-        self._reach()
+        self.reach()
         known = int(self._author[post])
         if known != UNKNOWN:
             created = float(self._created[post])
@@ -77,7 +78,7 @@ class Posts:
 
     def edit(self, post: int, ts: float, event_id: str, topics: list[int] | None) -> None:
         """New topics (None: the edit leaves them). The greatest (ts, id) decides. O(edits of the post)."""
-        self._reach()
+        self.reach()
         if topics is None:
             return
         if post not in self._edits:
@@ -91,7 +92,7 @@ class Posts:
 
     def delete(self, post: int) -> None:
         """For good, whatever comes later. O(1)."""
-        self._reach()
+        self.reach()
         if not self._deleted[post]:
             self._deleted[post] = True
             self.live_count -= int(self._author[post] != UNKNOWN)
@@ -148,23 +149,19 @@ class Posts:
     @property
     def author(self) -> NDArray[np.int32]:
         """Author by post; a view until the next fold."""
-        self._reach()
         return self._author.values
 
     @property
     def created(self) -> NDArray[np.float64]:
         """Seconds since the epoch by post; a view until the next fold."""
-        self._reach()
         return self._created.values
 
     @property
     def deleted(self) -> NDArray[np.bool_]:
         """By post; a view until the next fold."""
-        self._reach()
         return self._deleted.values
 
     @property
     def topics(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
         """(first position, how many) by post, and the topics they point into; views until the next fold."""
-        self._reach()
         return self._topic_at.values, self._topic_count.values, self._topics.values

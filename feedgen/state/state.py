@@ -71,6 +71,7 @@ class State:
             if fold is not None:
                 fold(event, actor, event.attrs)
             self.watermark = offset
+        self.posts.reach()
 
     def _user(self, event: Event) -> int:
         assert event.object is not None

@@ -1,0 +1,72 @@
+"""The one writer of state: follows the event log and folds what is new, between batches of generation."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from feedgen.errors import LogError
+from feedgen.eventlog import EventLog
+from feedgen.feed.removals import RemovalIndex
+from feedgen.gate import EpochGate
+from feedgen.offloop import in_thread
+from feedgen.state.state import State
+
+_log = logging.getLogger(__name__)
+
+
+class StateKeeper:
+    """Owns `state` and `removals`; whoever reads them during a fold does so through the gate."""
+
+    def __init__(
+        self, log: EventLog, state: State, removals: RemovalIndex, gate: EpochGate, batch_events: int, poll_s: float
+    ) -> None:
+        self._log = log
+        self._state = state
+        self._removals = removals
+        self._gate = gate
+        self._batch_events = batch_events
+        self._poll_s = poll_s
+        self._read_to = 0
+        self.folded = 0
+
+    async def catch_up(self, until_ts: float | None, on_progress: Callable[[int], None]) -> None:
+        """Fold the log as it is now, only events with ts ≤ `until_ts` if given (s). About 4 µs an event.
+
+        `on_progress` gets the number of events folded with each batch. Raises LogError.
+        """
+        head = await self._log.head()
+        while self._read_to < head and (count := await self._fold_next(until_ts)):
+            on_progress(count)
+        self._state.watermark = self._read_to = max(self._read_to, head)
+        self._removals.advance(head)
+
+    async def follow(self) -> None:
+        """Fold new events as they come, until cancelled. A log that cannot be read is tried again at the next look."""
+        failing = False
+        while True:
+            try:
+                while await self._fold_next(None):
+                    pass
+                failing = False
+            except LogError as error:
+                if not failing:
+                    _log.error("the event log cannot be read, trying again every %s s: %s", self._poll_s, error)
+                failing = True
+            await asyncio.sleep(self._poll_s)
+
+    async def _fold_next(self, until_ts: float | None) -> int:
+        batch = await self._log.read(self._read_to, self._batch_events, until_ts)
+        if batch:
+            # Removals first and on the loop: a reader must never see a feed that is ahead of them.
+            for offset, event in batch:
+                self._removals.fold(offset, event)
+            async with self._gate.fold():
+                await in_thread(self._state.fold, batch)
+            self._read_to = batch[-1][0]
+            self.folded += len(batch)
+        return len(batch)
+
+    @property
+    def lag(self) -> int:
+        """Offsets folded so far, for the gauge beside the log's head."""
+        return self._read_to

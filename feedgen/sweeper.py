@@ -1,0 +1,86 @@
+"""Keeps the feeds of active viewers fresh: a plain rule, in the place where a login-time predictor will decide."""
+
+import asyncio
+import logging
+
+from feedgen.config import Cache, Worker
+from feedgen.errors import ForefeedError
+from feedgen.feed.record import Bulk, Generation
+from feedgen.feed.roles import TRENDING_KEY, Clock, FeedStore, LiveSink
+from feedgen.gate import EpochGate
+from feedgen.offloop import in_thread
+from feedgen.pipeline import Pipeline
+from feedgen.state.state import State
+from feedgen.worker import WorkerPool
+
+_log = logging.getLogger(__name__)
+_DAY_S = 86_400.0
+
+
+class Sweeper:
+    """Every `sweep_s`: the trending feed anew, and to the pool who logged in within `active_days` and has no fresh feed.
+
+    Also a LiveSink that stands before another one, because what was generated when is what it has to know.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        pipeline: Pipeline,
+        gate: EpochGate,
+        store: FeedStore,
+        clock: Clock,
+        worker: Worker,
+        cache: Cache,
+    ) -> None:
+        self._state = state
+        self._pipeline = pipeline
+        self._gate = gate
+        self._store = store
+        self._clock = clock
+        self._active_s = worker.active_days * _DAY_S
+        self._fresh_ms = cache.fresh_s * 1000
+        self._sweep_s = worker.sweep_s
+        self._generations: dict[str, Generation] = {}
+        self.sink: LiveSink | None = None
+
+    async def load(self) -> None:
+        """What the store holds already. O(stored feeds). Raises StoreError."""
+        self._generations = await self._store.generations()
+
+    def replaced(self, viewer: str, bulk: Bulk) -> None:
+        """roles.LiveSink."""
+        self._generations[viewer] = bulk.generation
+        if self.sink is not None:
+            self.sink.replaced(viewer, bulk)
+
+    async def write_trending(self) -> None:
+        """Generate and store the feed of viewers nobody knows. Raises StoreError."""
+        async with self._gate.batch():
+            bulk = await in_thread(self._pipeline.trending, self._clock())
+        await self._store.put_many([(TRENDING_KEY, bulk)])
+        self.replaced(TRENDING_KEY, bulk)
+
+    def due(self) -> list[str]:
+        """Active viewers without a fresh feed, those who logged in last first. O(viewers)."""
+        now = self._clock()
+        stale_before = now * 1000 - self._fresh_ms
+        active = self._state.logins.since(now - self._active_s)
+        names = [self._state.users.name(viewer) for viewer in active.tolist()]
+        last = {name: self._state.logins.last(viewer) for name, viewer in zip(names, active.tolist(), strict=True)}
+        never = Generation(0, 0)
+        due = [n for n in names if self._generations.get(n, never).generated_at_ms <= stale_before]
+        return sorted(due, key=lambda name: (-last[name], name))
+
+    async def run(self, pool: WorkerPool) -> None:
+        """Sweep until cancelled. Submitting waits while the pool is full, so a sweep never outruns the workers."""
+        while True:
+            try:
+                await self.write_trending()
+                async with self._gate.batch():
+                    due = self.due()
+                for viewer in due:
+                    await pool.submit(viewer)
+            except ForefeedError as error:
+                _log.error("a sweep failed and is tried again in %s s: %s", self._sweep_s, error)
+            await asyncio.sleep(self._sweep_s)
