@@ -18,7 +18,7 @@ _DAY_S = 86_400.0
 
 
 class Sweeper:
-    """Every `sweep_s`: the trending feed anew, and to the pool who logged in within `active_days` and has no fresh feed.
+    """Every `sweep_s`: the trending feed anew, and to the pool who logged in lately and has no fresh feed.
 
     Also a LiveSink that stands before another one, because what was generated when is what it has to know.
     """
