@@ -1,0 +1,124 @@
+"""Who follows whom: drawn by popularity × shared topics × language, with some follow-backs. O(follows log viewers)."""
+
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from feedgen.synthetic.people import EXPERTISE, LANGUAGES, People
+from feedgen.synthetic.ragged import Bools, Floats, Ints, Reals, cumulative, first_of_each, pick, rank_in_run, starts_of
+from feedgen.synthetic.spec import DAY_S, NetworkSpec
+
+_SAME_LANGUAGE: Final = 0.85
+_CELEBRITY: Final = 0.1
+"""Share of follows drawn by popularity alone."""
+_FOLLOW_BACK: Final = 0.15
+"""Follow-backs a person makes, as a share of their other follows, at most."""
+_IN_WINDOW: Final = 0.12
+"""Share of the follows between old members that are made during the window."""
+_ROUNDS: Final = 9
+
+
+class Follows(Struct, frozen=True):
+    """One row per follow, sorted by (viewer, author)."""
+
+    viewer: Ints
+    author: Ints
+    ts: Ints
+    """When it was made, s since the epoch."""
+    strength: Reals
+    """Latent closeness: N(0, 0.8²), + 0.7 when mutual."""
+    starts: Ints
+    """The rows of viewer v are starts[v]:starts[v + 1]."""
+
+
+class _Pull:
+    """Draws authors for viewers: (author, topic) pairs sorted by topic, then language, weighted by pull."""
+
+    def __init__(self, people: People) -> None:
+        n, topics = people.taste.shape
+        self._topics = topics
+        depth = people.expert_in.shape[1]
+        author = np.repeat(np.arange(n, dtype=np.int64), depth)
+        topic = people.expert_in.ravel()
+        group = topic * len(LANGUAGES) + people.language[author]
+        order = np.argsort(group, kind="stable")
+        weight = np.repeat(people.popularity, depth) * np.tile(np.array(EXPERTISE[:depth]), n)
+        self._author = author[order]
+        self._sums = cumulative(weight[order])
+        self._starts = starts_of(group[order], topics * len(LANGUAGES))
+        self._taste = cumulative(people.taste.astype(np.float64).ravel())
+        self._language = people.language
+
+    def draw(self, viewer: Ints, rng: np.random.Generator) -> Ints:
+        """An author for each row; may be the viewer, may come twice."""
+        topic = pick(self._taste, viewer * self._topics, (viewer + 1) * self._topics, rng) % self._topics
+        group = topic * len(LANGUAGES) + self._language[viewer]
+        low, high = self._starts[group], self._starts[group + 1]
+        any_language = (rng.random(len(viewer)) > _SAME_LANGUAGE) | (low == high)
+        low = np.where(any_language, self._starts[topic * len(LANGUAGES)], low)
+        high = np.where(any_language, self._starts[(topic + 1) * len(LANGUAGES)], high)
+        anyone = (rng.random(len(viewer)) < _CELEBRITY) | (low == high)
+        low, high = np.where(anyone, 0, low), np.where(anyone, len(self._author), high)
+        return self._author[pick(self._sums, low, high, rng)]
+
+
+def draw_follows(spec: NetworkSpec, people: People, rng: np.random.Generator) -> Follows:
+    """The graph. Where nearly everyone is followed already, a viewer may end a few short of the drawn number."""
+    n = spec.viewers
+    keys = _follow_back(_base(spec, people, rng), n, rng)
+    viewer, author = keys // n, keys % n
+    mutual = np.isin(author * n + viewer, keys, assume_unique=True)
+    return Follows(
+        viewer=viewer,
+        author=author,
+        ts=_made_at(spec, people, viewer, author, rng),
+        strength=(rng.normal(0.0, 0.8, len(keys)) + 0.7 * mutual).astype(np.float32),
+        starts=starts_of(viewer, n),
+    )
+
+
+def _base(spec: NetworkSpec, people: People, rng: np.random.Generator) -> Ints:
+    """Sorted keys viewer × n + author of the follows before anyone follows back."""
+    n = spec.viewers
+    wish = rng.lognormal(-0.32, 0.8, n) * spec.followees_mean / (1 + _FOLLOW_BACK)
+    wanted = np.clip(np.rint(wish), min(1, n - 1) if spec.followees_mean else 0, n - 1).astype(np.int64)
+    keys = np.zeros(0, np.int64)
+    pull = _Pull(people)
+    for turn in range(_ROUNDS):
+        missing = wanted - np.bincount(keys // n, minlength=n)
+        draws = np.where(missing > 0, missing + missing // 2 + 2, 0)
+        if not draws.any():
+            break
+        viewer = np.repeat(np.arange(n, dtype=np.int64), draws)
+        # The topics of a narrow taste have few authors; what they cannot fill is drawn from everyone at last.
+        author = pull.draw(viewer, rng) if turn < _ROUNDS - 3 else rng.integers(0, n, len(viewer))
+        new = (viewer * n + author)[viewer != author]
+        new = new[~np.isin(new, keys)]
+        new = new[first_of_each(new)]
+        new = new[rank_in_run(new // n) < missing[new // n]]
+        keys = np.sort(np.concatenate([keys, new]))
+    return keys
+
+
+def _follow_back(keys: Ints, n: int, rng: np.random.Generator) -> Ints:
+    """`keys` and the follows they are answered with: the more followers, the rarer an answer to one of them."""
+    viewer, author = keys // n, keys % n
+    out = np.bincount(viewer, minlength=n)
+    followers = np.maximum(1, np.bincount(author, minlength=n))
+    chance: Floats = np.minimum(0.8, _FOLLOW_BACK * out / followers)
+    answered: Bools = rng.random(len(keys)) < chance[author]
+    return np.unique(np.concatenate([keys, (author * n + viewer)[answered]]))
+
+
+def _made_at(spec: NetworkSpec, people: People, viewer: Ints, author: Ints, rng: np.random.Generator) -> Ints:
+    """Most before the window, some in it; a newcomer's mostly in the first days, and none before both have joined."""
+    both = np.maximum(people.joined[viewer], people.joined[author])
+    late = (both >= spec.start) | (rng.random(len(viewer)) < _IN_WINDOW)
+    fresh = people.joined[viewer] >= spec.start
+    before = both + rng.random(len(viewer)) * (spec.start - both)
+    earliest = np.maximum(both, spec.start)
+    during = earliest + rng.random(len(viewer)) * (spec.end - earliest)
+    first_days = earliest + rng.exponential(0.7, len(viewer)) * DAY_S
+    made = np.where(late, np.where(fresh & (first_days < spec.end), first_days, during), before).astype(np.int64)
+    return np.clip(made, both, spec.end - 1)

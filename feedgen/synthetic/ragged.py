@@ -1,0 +1,51 @@
+"""Ragged arrays: runs of equal keys in a sorted column, and weighted draws from ranges of one."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+def rng_of(seed: int, *stage: int) -> np.random.Generator:
+    """The stream of one stage of `seed`'s network, so that a change in one stage leaves the others as they were."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stage)))
+
+
+def starts_of(owners: Ints, count: int) -> Ints:
+    """int64[count + 1]: the rows of owner i in the sorted column `owners` are starts[i]:starts[i + 1]. O(n)."""
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(owners, minlength=count), out=starts[1:])
+    return starts
+
+
+def rank_in_run(keys: Ints) -> Ints:
+    """Position of each row within its run of equal, adjacent keys, from 0. O(n)."""
+    positions = np.arange(len(keys), dtype=np.int64)
+    first = np.ones(len(keys), np.bool_)
+    first[1:] = keys[1:] != keys[:-1]
+    return positions - np.maximum.accumulate(np.where(first, positions, 0))
+
+
+def first_of_each(keys: Ints) -> Ints:
+    """Ascending positions of the first occurrence of each key, in the order they stand in. O(n log n)."""
+    return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def cumulative(weights: Floats) -> Floats:
+    """float64[n + 1] from 0, for `pick`."""
+    return np.concatenate([np.zeros(1), np.cumsum(weights)])
+
+
+def pick(sums: Floats, low: Ints, high: Ints, rng: np.random.Generator) -> Ints:
+    """For each range [low, high) a row drawn by its weight, `sums` being their `cumulative`. -1 for an empty range.
+
+    O(log n) each.
+    """
+    if len(sums) < 2:
+        return np.full(len(low), -1, np.int64)
+    point = sums[low] + rng.random(len(low)) * (sums[high] - sums[low])
+    row = np.searchsorted(sums, point, side="right").astype(np.int64) - 1
+    return np.where(high > low, np.clip(row, low, np.maximum(high - 1, low)), -1)
