@@ -17,6 +17,7 @@ from feedgen.errors import BadEvent
 
 ID_MAX_BYTES: Final = 128
 FUTURE_MAX_S: Final = 86_400.0
+DEPTH_MAX: Final = 32
 
 ON_USER: Final = frozenset({"follow", "unfollow", "block", "unblock", "mute", "unmute"})
 ENGAGEMENTS: Final = frozenset({"like", "unlike", "comment", "share", "save", "click", "dwell"})
@@ -157,22 +158,46 @@ def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
             msgspec.convert(attrs, spec)
         except msgspec.ValidationError as error:
             raise BadEvent(f"attrs of {kind}: {error}".replace("`$.", "`")) from None
+    if attrs:
+        _check_plain(attrs, kind)
     if kind == "view":
         return {**attrs, "objects": [outside_id(item) for item in attrs["objects"]]}
-    if attrs and not _plain(attrs):
-        raise BadEvent(f"attrs of {kind}: a number is not finite, or a value is of no JSON kind")
     return attrs
 
 
-def _plain(value: object) -> bool:
-    """Whether `value` is finite all through and can be written as JSON."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(_plain(item) for item in value)
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, (str, int))
+def _check_plain(value: object, kind: str, depth: int = 1) -> None:
+    """Refuse what JSON and msgpack cannot both hold, and nesting that a deeper stack could not read back."""
+    if isinstance(value, (dict, list)):
+        if depth > DEPTH_MAX:
+            raise BadEvent(f"attrs of {kind}: nested deeper than {DEPTH_MAX} levels")
+        if isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str):
+                    raise BadEvent(f"attrs of {kind}: a key is not a string")
+                _check_plain(key, kind)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_plain(item, kind, depth + 1)
+    elif (reason := _not_plain(value)) is not None:
+        raise BadEvent(f"attrs of {kind}: {reason}")
+
+
+def _not_plain(value: object) -> str | None:
+    if isinstance(value, str):
+        if value.isascii():
+            return None
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "a string holds half a surrogate pair, which is not UTF-8"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return "a number is not finite"
+    elif isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 64:
+            return "an integer does not fit in 64 bits"
+    elif value is not None:
+        return "a value is of no JSON kind"
+    return None
 
 
 def _derived_id(source: str, kind: str, wire: WireEvent, actor: str, target: str | None, attrs: dict[str, Any]) -> str:
@@ -183,26 +208,24 @@ def _derived_id(source: str, kind: str, wire: WireEvent, actor: str, target: str
 def decode_json(line: bytes | str, now: float, *, derive_from: str | None = None) -> Event:
     """One event from one JSON object. Raises BadEvent with the reason, whatever the bytes are."""
     try:
-        wire = _json_wire.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return validate(_json_wire.decode(line), now, derive_from=derive_from)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise BadEvent(reason_of(error)) from None
-    return validate(wire, now, derive_from=derive_from)
 
 
 def from_object(raw: object, now: float, *, derive_from: str | None = None) -> Event:
     """One event from an already decoded object (an element of a JSON or msgpack array). Raises BadEvent."""
     try:
-        wire = msgspec.convert(raw, WireEvent)
-    except (msgspec.ValidationError, RecursionError) as error:
+        return validate(msgspec.convert(raw, WireEvent), now, derive_from=derive_from)
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:
         raise BadEvent(reason_of(error)) from None
-    return validate(wire, now, derive_from=derive_from)
 
 
 def reason_of(error: Exception) -> str:
     """A decoder's complaint as a reason a person understands."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeError):
         return "not UTF-8"
     return str(error).replace("`$.", "`").replace(" - at `$`", "")
 
