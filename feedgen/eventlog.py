@@ -90,7 +90,7 @@ class EventLog:
         """The log at `settings.url`, or else in `data_dir`; folder and table are made where missing."""
         url = _url(settings.url, data_dir)
         name = url.render_as_string(hide_password=True) if settings.url else str(url.database)
-        with _clear(name):
+        with _clear(name, TypeError, ValueError):  # how drivers refuse a path with NUL, or a URL argument nobody knows
             if url.get_backend_name() == "sqlite":
                 Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
             log = cls(_engine(url, settings.busy_timeout_s), name)
@@ -216,6 +216,8 @@ def _url(text: str, data_dir: Path) -> URL:
         raise LogError(f"`log.url`: {backend[:40]} is not supported; sqlite and postgresql are")
     if backend == "sqlite" and url.database in {None, "", ":memory:"}:
         raise LogError("`log.url` is a database in memory; the event log has to be on disk")
+    if backend == "sqlite" and url.query:
+        raise LogError("`log.url`: a SQLite URL takes no arguments (the part from `?` on)")
     return url.set(drivername=_DRIVERS[backend])
 
 
@@ -258,11 +260,11 @@ async def _use_wal(connection: AsyncConnection, busy_timeout_s: float) -> None:
 
 
 @contextmanager
-def _clear(name: str) -> Iterator[None]:
-    """Whatever the driver raises, as one line."""
+def _clear(name: str, *more: type[Exception]) -> Iterator[None]:
+    """What the driver raises, and `more`, as one line."""
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OSError, *more) as error:
         raise LogError(f"event log {name}: {_reason(error)}") from error
 
 
