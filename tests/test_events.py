@@ -48,11 +48,10 @@ near_events = st.fixed_dictionaries(
 
 
 def accepted(call: Any, *args: Any) -> Event | None:
-    """The event or None; anything but a BadEvent of one printable line escapes and fails the test."""
+    """The event or None; anything but a BadEvent escapes and fails the test."""
     try:
         event = call(*args, derive_from="source.jsonl")
-    except BadEvent as error:
-        assert str(error)
+    except BadEvent:
         return None
     assert isinstance(event, Event)
     return event
