@@ -262,9 +262,10 @@ async def _use_wal(connection: AsyncConnection, busy_timeout_s: float) -> None:
 @contextmanager
 def _clear(name: str, *more: type[Exception]) -> Iterator[None]:
     """What the driver raises, and `more`, as one line."""
+    expected: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *more)
     try:
         yield
-    except (SQLAlchemyError, OSError, *more) as error:
+    except expected as error:
         raise LogError(f"event log {name}: {_reason(error)}") from error
 
 
