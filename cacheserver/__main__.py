@@ -1,0 +1,101 @@
+"""`cacheserver`: serves feeds alone, beside workers elsewhere that write to the same data directory."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cacheserver.app import make_app
+from cacheserver.residency import Residency
+from cacheserver.server import run, serve
+from cacheserver.services import Services
+from cacheserver.tail import RemovalTail
+from feedgen import config
+from feedgen.config import Settings
+from feedgen.errors import ForefeedError
+from feedgen.eventlog import EventLog
+from feedgen.feed.removals import RemovalIndex
+from feedgen.feed.store import SqliteFeedStore
+
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.command(epilog="Example: cacheserver --data .forefeed --port 8081")
+def serve_alone(
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings; without it ./config.yaml, if there is one.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the event log and the stored feeds.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="TCP port; 0: any free one.")] = None,
+) -> None:
+    """Serve the feeds that workers elsewhere keep in the data directory; generate none.
+
+    Takes events and views into the log. SIGTERM and Ctrl-C finish what is in flight, then stop.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = config.load(config_file)
+        run(_serve(settings, data or Path(settings.data_dir), host or settings.server.host, port))
+    except ForefeedError as error:
+        typer.echo(f"cacheserver: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _serve(settings: Settings, data_dir: Path, host: str, port: int | None) -> None:
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(await EventLog.open(settings.log, data_dir))
+        store = await SqliteFeedStore.open(data_dir / "feeds.sqlite", settings.log.busy_timeout_s)
+        stack.push_async_callback(store.close)
+        removals = RemovalIndex(settings.state.removals_kept)
+        tail = RemovalTail(log, removals, settings)
+        await tail.catch_up()  # before the first answer: a post deleted meanwhile must not come back
+        await stack.enter_async_context(_running(tail))
+        services = Services(
+            settings=settings,
+            clock=time.time,
+            monotonic=time.monotonic,
+            residency=Residency(settings, time.monotonic, removals),
+            store=store,
+            log=log,
+            ready=lambda: tail.current,
+            gauges={"removals_head": lambda: float(removals.head)},
+        )
+        listening = await serve(make_app(services), settings, host, settings.server.port if port is None else port)
+        stack.push_async_callback(listening.stop)
+        typer.echo(f"cacheserver: listening on {listening.url}, data in {data_dir}", err=True)
+        await _asked_to_stop()
+
+
+@asynccontextmanager
+async def _running(tail: RemovalTail) -> AsyncIterator[None]:
+    task = asyncio.create_task(tail.follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _asked_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await stop.wait()
+
+
+def main() -> None:
+    """Entry point."""
+    cli(prog_name="cacheserver")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The aiohttp application, built from the URL table."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from cacheserver import openapi
+from cacheserver.handlers import Handlers
+from cacheserver.metrics import Metrics
+from cacheserver.origin import Origin
+from cacheserver.problems import Refusal, problems
+from cacheserver.reading import Reader
+from cacheserver.routes import ROUTES
+from cacheserver.services import Services
+
+HANDLERS: Final = web.AppKey("handlers", Handlers)
+ORIGIN: Final = web.AppKey("origin", Origin)
+SERVICES: Final = web.AppKey("services", Services)
+
+# aiohttp's default pattern refuses braces, which an id may hold; an empty id is a 400, not a 404.
+_USER: Final = "{user_id:[^/]*}"
+
+
+def make_app(services: Services) -> web.Application:
+    """The application that serves `services`. It owns the sweep of the cache and every fetch under way."""
+    origin = Origin(
+        services.settings,
+        services.residency,
+        services.store,
+        services.generator,
+        services.clock,
+        services.monotonic,
+    )
+    metrics = Metrics(origin, services.residency, services.gauges)
+    reader = Reader(origin, services.residency, services.older)
+    handlers = Handlers(services, origin, reader, metrics)
+    app = web.Application(
+        middlewares=[metrics.middleware, problems], client_max_size=services.settings.server.body_max_bytes
+    )
+    app[HANDLERS], app[ORIGIN], app[SERVICES] = handlers, origin, services
+    routes = [route for route in ROUTES if route.needs is None or getattr(services, route.needs) is not None]
+    for route in routes:
+        path = route.path.replace("{user_id}", _USER)
+        app.router.add_route(route.method, path, getattr(handlers, route.handler), expect_handler=_expect)
+    handlers.openapi = openapi.document(routes)
+    app.cleanup_ctx.append(_tasks)
+    app.on_shutdown.append(_drain)
+    return app
+
+
+async def _tasks(app: web.Application) -> AsyncIterator[None]:
+    """Own the background work: the sweep runs while the application does, and nothing outlives it."""
+    sweep = asyncio.create_task(app[SERVICES].residency.sweep())
+    yield
+    sweep.cancel()
+    with suppress(asyncio.CancelledError):
+        await sweep
+    await app[ORIGIN].close()
+
+
+async def _drain(app: web.Application) -> None:
+    """Readiness goes off before requests in flight are waited for."""
+    app[HANDLERS].draining = True
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Answer Expect: 100-continue, unless the body is refused unseen."""
+    if request.headers["Expect"].lower() != "100-continue":
+        raise Refusal(417, "the only expectation that can be met is 100-continue")
+    if (request.content_length or 0) <= request.app[SERVICES].settings.server.body_max_bytes:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    return None

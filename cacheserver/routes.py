@@ -1,0 +1,196 @@
+"""The URL table. The application is built from it, and so is /openapi.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from cacheserver.wire import (
+    JSON,
+    MSGPACK,
+    NDJSON,
+    PROBLEM,
+    X_MSGPACK,
+    Accepted,
+    BatchAnswer,
+    BatchBody,
+    EventsBody,
+    FeedPage,
+    GenerationText,
+    Health,
+    Id,
+    Problem,
+    ViewsBody,
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter; `type` is what msgspec makes a schema of."""
+
+    name: str
+    where: Literal["path", "query", "header"]
+    type: Any
+    description: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Media type → type of the body (None: raw text), header → (type, description), `optional` ones apart."""
+
+    description: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    optional: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row. `handler` names a method of handlers.Handlers; `needs` a role without which there is no such route."""
+
+    method: str
+    path: str
+    handler: str
+    summary: str
+    answers: Mapping[int, Answer]
+    parameters: tuple[Parameter, ...] = ()
+    body: Mapping[str, Any] = field(default_factory=dict)
+    needs: str | None = None
+
+
+def _problem(description: str, headers: Mapping[str, tuple[Any, str]] | None = None) -> Answer:
+    return Answer(description, {PROBLEM: Problem}, headers or {})
+
+
+_ALLOW: Final = {"Allow": (str, "methods this path knows")}
+_COMMON: Final = {
+    404: _problem("nothing at this path"),
+    405: _problem("the path does not know the method", _ALLOW),
+    500: _problem("an error on the server's side; it has been logged"),
+}
+_BAD: Final = _problem("the request is wrong; `detail` says how")
+_BODY: Final = {
+    413: _problem("the body is larger than the server takes"),
+    415: _problem("the body's Content-Type or Content-Encoding is not understood"),
+}
+_NOT_ACCEPTABLE: Final = _problem("Accept leaves neither JSON nor msgpack")
+_STORAGE: Final = _problem("storage cannot be reached; nothing was written", {"Retry-After": (str, "seconds to wait")})
+
+_USER: Final = Parameter("user_id", "path", Id, 'the viewer, percent-encoded; 5 and "5" are the same id')
+_AFTER: Final = Parameter("after", "query", Id, "the last FeedItemID of the page before (`next`); from the top without")
+_LIMIT: Final = Parameter(
+    "limit", "query", Annotated[int, Meta(ge=1, le=1_000)], "items on the page, up to server.page_items_max"
+)
+_GENERATION: Final = Parameter("generation", "query", GenerationText, "the build of the feed that the walk began in")
+_IF_NONE_MATCH: Final = Parameter("If-None-Match", "header", str, "entity tags of pages at hand; 304 if one is current")
+
+_NEGOTIATED: Final = {"Vary": (str, "Accept")}
+_PAGE_HEADERS: Final[Mapping[str, tuple[Any, str]]] = {
+    "ETag": (str, "strong entity tag of this representation"),
+    "Cache-Control": (str, "a page is one viewer's own: shared caches keep out"),
+    "Vary": (str, "Accept"),
+    "Cache-Status": (str, "RFC 9211: hit, detail=stale, fwd=miss, or detail=fallback"),
+    "Feed-New-Items": (Annotated[int, Meta(ge=0)], "items of a newer generation that the one being paged lacks"),
+}
+_PAGE_OPTIONAL: Final[Mapping[str, tuple[Any, str]]] = {
+    "Age": (Annotated[int, Meta(ge=0)], "seconds since the feed was generated"),
+    "Link": (str, 'RFC 8288: the next page, rel="next"; not at the end'),
+}
+
+_READ_FEED: Final = Route(
+    "GET",
+    "/v1/feeds/{user_id}",
+    "get_feed",
+    "A page of a viewer's home feed",
+    {
+        200: Answer(
+            "the page", {JSON: FeedPage, MSGPACK: FeedPage, X_MSGPACK: FeedPage}, _PAGE_HEADERS, _PAGE_OPTIONAL
+        ),
+        304: Answer("the sender has this page already", {}, _PAGE_HEADERS, _PAGE_OPTIONAL),
+        400: _BAD,
+        406: _NOT_ACCEPTABLE,
+    },
+    (_USER, _AFTER, _LIMIT, _GENERATION, _IF_NONE_MATCH),
+)
+_BATCH: Final = Route(
+    "POST",
+    "/v1/feeds:batchGet",
+    "batch_get",
+    "Pages of many viewers, answered in order; a bad entry does not spoil the others",
+    {
+        200: Answer(
+            "one result per request", {JSON: BatchAnswer, MSGPACK: BatchAnswer, X_MSGPACK: BatchAnswer}, _NEGOTIATED
+        ),
+        400: _BAD,
+        406: _NOT_ACCEPTABLE,
+        **_BODY,
+    },
+    body={JSON: BatchBody, MSGPACK: BatchBody, X_MSGPACK: BatchBody},
+)
+_EVENTS: Final = Route(
+    "POST",
+    "/v1/events",
+    "post_events",
+    "Append events to the log; every event carries an id, and the same id twice counts once",
+    {
+        202: Answer("the valid events are on disk, the refused ones are listed", {JSON: Accepted}),
+        400: _problem("the body cannot be read, or every event in it was refused"),
+        503: _STORAGE,
+        **_BODY,
+    },
+    body={NDJSON: None, JSON: EventsBody, MSGPACK: EventsBody, X_MSGPACK: EventsBody},
+)
+_VIEWS: Final = Route(
+    "POST",
+    "/v1/views",
+    "post_views",
+    "Posts a viewer has seen; a short form of the view event",
+    {202: Answer("the event is on disk", {JSON: Accepted}), 400: _BAD, 503: _STORAGE, **_BODY},
+    body={JSON: ViewsBody, MSGPACK: ViewsBody, X_MSGPACK: ViewsBody},
+)
+_EXPLAIN: Final = Route(
+    "GET",
+    "/v1/feeds/{user_id}/explain",
+    "explain",
+    "Why each item is shown, and why others were removed",
+    {
+        200: Answer(
+            "sources, filters with their counts, and per item its score's parts",
+            dict.fromkeys((JSON, MSGPACK, X_MSGPACK), dict[str, Any]),
+            _NEGOTIATED,
+        ),
+        400: _BAD,
+        404: _problem("a viewer never seen"),
+        406: _NOT_ACCEPTABLE,
+    },
+    (_USER,),
+    needs="explainer",
+)
+_DELETE: Final = Route(
+    "DELETE",
+    "/v1/feeds/{user_id}",
+    "delete_feed",
+    "Drop the cached and stored feed; nothing happens if there is none",
+    {204: Answer("dropped"), 400: _BAD, 503: _STORAGE},
+    (_USER,),
+)
+_HEALTH: Final = Route(
+    "GET", "/healthz", "healthz", "Whether the process is alive", {200: Answer("it is", {JSON: Health})}
+)
+_READY: Final = Route(
+    "GET",
+    "/readyz",
+    "readyz",
+    "Whether requests should be sent here",
+    {200: Answer("yes", {JSON: Health}), 503: _problem("not yet, or no more")},
+)
+_METRICS: Final = Route(
+    "GET", "/metrics", "metrics", "Prometheus' text format", {200: Answer("the metrics", {"text/plain": None})}
+)
+_OPENAPI: Final = Route(
+    "GET", "/openapi.json", "openapi_json", "This document", {200: Answer("OpenAPI 3.1", {JSON: dict[str, Any]})}
+)
+
+_ALL: Final = (_READ_FEED, _DELETE, _EXPLAIN, _BATCH, _EVENTS, _VIEWS, _HEALTH, _READY, _METRICS, _OPENAPI)
+ROUTES: Final = tuple(replace(route, answers={**_COMMON, **route.answers}) for route in _ALL)

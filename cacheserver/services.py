@@ -1,0 +1,40 @@
+"""What the cache server is given: the one list of everything it asks of the outside."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from cacheserver.residency import Residency
+from feedgen.config import Settings
+from feedgen.eventlog import EventLog
+from feedgen.feed.roles import Clock, Explainer, FeedStore, Generator, OlderPosts
+
+
+def _always() -> bool:
+    return True
+
+
+def _random_id() -> str:
+    return f"view-{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The composition root fills this in; a role that is None is a feature this server does not have.
+
+    `residency` is made before the server, because the workers that fill it come first. `clock` is domain time,
+    `monotonic` the real clock in seconds. `gauges` go out on /metrics as forefeed_<name>.
+    """
+
+    settings: Settings
+    clock: Clock
+    monotonic: Callable[[], float]
+    residency: Residency
+    store: FeedStore
+    log: EventLog
+    generator: Generator | None = None
+    older: OlderPosts | None = None
+    explainer: Explainer | None = None
+    ready: Callable[[], bool] = _always
+    gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    new_id: Callable[[], str] = _random_id
