@@ -28,14 +28,23 @@ class EpochGate:
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[None]:
         """Hold the state as it is: no fold runs inside. Any number at once."""
-        if self._folding or self._waiting_folds:
-            await self._wait(self._waiting_batches, self._leave_batch)
-        else:
-            self._batches += 1
+        await self.enter_batch()
         try:
             yield
         finally:
-            self._leave_batch()
+            self.leave_batch()
+
+    async def enter_batch(self) -> None:
+        """The way in of `batch`, for work in a thread, which goes on when the task that began it is cancelled."""
+        if self._folding or self._waiting_folds:
+            await self._wait(self._waiting_batches, self.leave_batch)
+        else:
+            self._batches += 1
+
+    def leave_batch(self) -> None:
+        """The way out, once for each `enter_batch`, on the loop's thread."""
+        self._batches -= 1
+        self._pass_on()
 
     @asynccontextmanager
     async def fold(self) -> AsyncIterator[None]:
@@ -63,10 +72,6 @@ class EpochGate:
             else:  # handed over, then cancelled before it woke
                 leave()
             raise
-
-    def _leave_batch(self) -> None:
-        self._batches -= 1
-        self._pass_on()
 
     def _leave_fold(self) -> None:
         self._folding = False
