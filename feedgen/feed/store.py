@@ -8,17 +8,19 @@ the disk (synchronous=NORMAL: a power cut loses the last writes, never the file)
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     Column,
+    Executable,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     Table,
     bindparam,
     cast,
@@ -40,6 +42,7 @@ from feedgen.errors import BadRecord, StoreError
 from feedgen.feed.record import Bulk, Generation, Live, decode_bulk, decode_live, encode_bulk, encode_live
 from feedgen.feed.roles import StoredRecord
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _SQLITE_NEEDED: Final = (3, 35)
@@ -121,6 +124,8 @@ _PUT: Final = _new.on_conflict_do_update(
     > tuple_(_feeds.c.watermark, _feeds.c.generated_at_ms),
 ).returning(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms)
 _RETIRE: Final = delete(_live).where(_live.c.viewer == bindparam("viewer_"), _live.c.offset <= bindparam("watermark_"))
+_DELETE: Final = tuple(delete(table).where(table.c.viewer == bindparam("viewer_")) for table in (_feeds, _live))
+_GENERATIONS: Final = select(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms)
 # One statement, hence one snapshot: a put between two reads would show its live column with the bulk before it.
 _GET: Final = union_all(
     select(null().label("seq"), cast(_feeds.c.bulk, LargeBinary).label("payload")).where(
@@ -143,6 +148,7 @@ class SqliteFeedStore:
         self._path = path
         # Two writers of one process would poll for the file's lock; in a line they are woken at once.
         self._writing = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     @classmethod
@@ -158,9 +164,7 @@ class SqliteFeedStore:
         event.listen(engine.sync_engine, "connect", _prepare)
         store = cls(engine, path)
         try:
-            async with store._write() as connection:
-                for statement in _SCHEMA:
-                    await connection.execute(statement)
+            await store._change([(statement, None) for statement in _SCHEMA])
         except BaseException:
             await engine.dispose()
             raise
@@ -168,8 +172,7 @@ class SqliteFeedStore:
 
     async def get(self, viewer: str) -> StoredRecord | None:
         """The viewer's record, or None; one that cannot be decoded is None too, and is logged. O(record)."""
-        async with self._read() as connection:
-            rows = (await connection.execute(_GET, {"viewer_": _key(viewer)})).all()
+        rows = await self._run(self._rows(_GET, {"viewer_": _key(viewer)}))
         if not rows or rows[0].seq is not None:  # none, or live entries that wait for their first bulk
             return None
         try:
@@ -195,45 +198,62 @@ class SqliteFeedStore:
             }
             for viewer, bulk in records
         ]
+        taken = await self._run(self._put(rows))
+        return [_take(taken, row) for row in rows]
+
+    async def _put(self, rows: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
         async with self._write() as connection:
             taken = {tuple(row) for row in await connection.execute(_PUT, rows)}
             if taken:
                 covered = [{"viewer_": viewer, "watermark_": watermark} for viewer, watermark, _ in taken]
                 await connection.execute(_RETIRE, covered)
-        return [_take(taken, row) for row in rows]
+        return taken
 
     async def append_live(self, viewer: str, entries: Sequence[Live]) -> None:
         """Append to the viewer's live column."""
-        if not entries:
-            return
         key = _key(viewer)
         rows = [{"viewer": key, "offset": entry.offset, "entry": encode_live([entry])} for entry in entries]
-        async with self._write() as connection:
-            await connection.execute(insert(_live), rows)
+        if rows:
+            await self._run(self._change([(insert(_live), rows)]))
 
     async def delete(self, viewer: str) -> None:
         """Drop both columns; nothing happens if there are none."""
-        key = _key(viewer)
-        async with self._write() as connection:
-            await connection.execute(delete(_feeds).where(_feeds.c.viewer == key))
-            await connection.execute(delete(_live).where(_live.c.viewer == key))
+        where = {"viewer_": _key(viewer)}
+        await self._run(self._change([(statement, where) for statement in _DELETE]))
 
     async def generations(self) -> dict[str, Generation]:
         """Every stored viewer's generation. O(stored records)."""
-        async with self._read() as connection:
-            rows = await connection.execute(select(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms))
-            return {_viewer(key): Generation(watermark, ms) for key, watermark, ms in rows}
+        rows = await self._run(self._rows(_GENERATIONS))
+        return {_viewer(row.viewer): Generation(row.watermark, row.generated_at_ms) for row in rows}
 
     async def close(self) -> None:
-        """Let go of the file. Idempotent; later calls of the others raise StoreError."""
+        """Finish what was begun and let go of the file. Idempotent; later calls of the others raise StoreError."""
         self._closed = True
+        if self._running:
+            await asyncio.wait(self._running)
         await self._engine.dispose()
 
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
+    async def _run(self, operation: Coroutine[Any, Any, _T]) -> _T:
+        """A caller who gives up (a reader's deadline) does not tear the operation's connection down with it."""
+        task = asyncio.create_task(operation)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even if the caller has given up
+
+    async def _rows(self, query: Executable, values: dict[str, Any] | None = None) -> Sequence[Row[Any]]:
         with self._errors():
             async with self._engine.connect() as connection:
-                yield connection
+                return (await connection.execute(query, values)).all()
+
+    async def _change(self, statements: Sequence[tuple[Executable, Any]]) -> None:
+        async with self._write() as connection:
+            for statement, values in statements:
+                await connection.execute(statement, values)
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
