@@ -18,7 +18,7 @@ _DAY_S = 86_400.0
 
 
 class Sweeper:
-    """Every `sweep_s`: the trending feed anew, and to the pool who logged in lately and has no fresh feed.
+    """Every `sweep_s`: the trending feed anew, and to the pool whoever was active lately and has no fresh feed.
 
     Also a LiveSink that stands before another one, because what was generated when is what it has to know.
     """
@@ -58,19 +58,25 @@ class Sweeper:
         """Generate and store the feed of viewers nobody knows. Raises StoreError."""
         async with self._gate.batch():
             bulk = await in_thread(self._pipeline.trending, self._clock())
-        await self._store.put_many([(TRENDING_KEY, bulk)])
-        self.replaced(TRENDING_KEY, bulk)
+        if all(await self._store.put_many([(TRENDING_KEY, bulk)])):
+            self.replaced(TRENDING_KEY, bulk)
 
     def due(self) -> list[str]:
-        """Active viewers without a fresh feed, those who logged in last first. O(viewers)."""
+        """Active viewers without a fresh feed, those active last first. O(viewers log viewers)."""
         now = self._clock()
         stale_before = now * 1000 - self._fresh_ms
-        active = self._state.logins.since(now - self._active_s)
-        names = [self._state.users.name(viewer) for viewer in active.tolist()]
-        last = {name: self._state.logins.last(viewer) for name, viewer in zip(names, active.tolist(), strict=True)}
         never = Generation(0, 0)
-        due = [n for n in names if self._generations.get(n, never).generated_at_ms <= stale_before]
-        return sorted(due, key=lambda name: (-last[name], name))
+        return [
+            name
+            for name in self.by_last_activity(now - self._active_s)
+            if self._generations.get(name, never).generated_at_ms <= stale_before
+        ]
+
+    def by_last_activity(self, since: float = 0.0) -> list[str]:
+        """Who did anything since then (s), the latest first, ties by id. O(viewers log viewers)."""
+        last, name = self._state.logins.last_active, self._state.users.name
+        active = self._state.logins.active_since(since).tolist()
+        return [name(viewer) for viewer in sorted(active, key=lambda viewer: (-last(viewer), name(viewer)))]
 
     async def run(self, pool: WorkerPool) -> None:
         """Sweep until cancelled. Submitting waits while the pool is full, so a sweep never outruns the workers."""

@@ -34,7 +34,7 @@ class State:
         self.graph = Graph()
         self.posts = Posts(self.post_ids, settings.retention_days * _DAY_S, settings.posts_per_author)
         self.engagement = Engagement(Decay(kind_weights(ranking), ranking.engagement_half_life_hours))
-        self.impressions = Impressions(settings.seen_days, settings.seen_per_viewer)
+        self.impressions = Impressions(self.post_ids, settings.seen_days, settings.seen_per_viewer)
         self.logins = Logins()
         self.watermark = 0
         self._folds: dict[str, Callable[[Event, int, Any], None]] = {
@@ -67,6 +67,7 @@ class State:
         """Apply (offset, event) pairs in log order. O(events)."""
         for offset, event in events:
             actor = self.users.intern(event.actor)
+            self.logins.act(actor, event.ts)
             fold = self._folds.get(event.type)  # user, logout, review: in the log, not yet in state
             if fold is not None:
                 fold(event, actor, event.attrs)

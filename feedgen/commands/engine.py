@@ -1,0 +1,98 @@
+"""What generates feeds, put together: log → keeper → state → pipeline → pool → store."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from feedgen.commands.console import Reporter
+from feedgen.config import Settings
+from feedgen.errors import ForefeedError
+from feedgen.eventlog import EventLog
+from feedgen.feed.record import Bulk
+from feedgen.feed.removals import RemovalIndex
+from feedgen.feed.roles import Clock, FeedStore
+from feedgen.feed.store import SqliteFeedStore
+from feedgen.gate import EpochGate
+from feedgen.keeper import StateKeeper
+from feedgen.pipeline import Pipeline
+from feedgen.state.state import State
+from feedgen.sweeper import Sweeper
+from feedgen.worker import WorkerPool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The parts, running; `open_engine` owns their lives."""
+
+    log: EventLog
+    state: State
+    removals: RemovalIndex
+    gate: EpochGate
+    keeper: StateKeeper
+    pipeline: Pipeline
+    store: FeedStore
+    sweeper: Sweeper
+    pool: WorkerPool
+
+
+class Counting(Reporter):
+    """Progress of work that is counted in things."""
+
+    def __init__(self, title: str, things: str, total: int) -> None:
+        super().__init__(title)
+        self._things = things
+        self._total = total
+        self._done = 0
+
+    def add(self, count: int) -> None:
+        """So many more are done."""
+        self._done += count
+        self.progress(self._done, self._total, f"{self._done:,} of {self._total:,} {self._things}")
+
+
+def need_data(settings: Settings, data_dir: Path) -> None:
+    """Raise ForefeedError when there can be no log in `data_dir`, before an empty one is made there."""
+    if not settings.log.url and not (data_dir / "events.sqlite").exists():
+        raise ForefeedError(f"no event log in {data_dir}; fill one with: feedgen import SOURCE --data {data_dir}")
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings, data_dir: Path, clock: Clock, *, until_ts: float | None = None
+) -> AsyncIterator[Engine]:
+    """Open the log, fold it (only ts ≤ `until_ts` if given) behind a progress bar, start the pool; close all after.
+
+    Raises LogError, StoreError.
+    """
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(await EventLog.open(settings.log, data_dir))
+        store = await SqliteFeedStore.open(data_dir / "feeds.sqlite", settings.log.busy_timeout_s)
+        stack.push_async_callback(store.close)
+        state = State(settings.state, settings.ranking)
+        removals = RemovalIndex(settings.state.removals_kept)
+        gate = EpochGate()
+        keeper = StateKeeper(log, state, removals, gate, settings.log.batch_events, settings.worker.fold_poll_s)
+        with Counting("folding the log", "events", await log.count()) as counting:
+            await keeper.catch_up(until_ts, counting.add)
+        pipeline = Pipeline(state, settings)
+        sweeper = Sweeper(state, pipeline, gate, store, clock, settings.worker, settings.cache)
+        await sweeper.load()
+
+        def make(viewers: Sequence[str]) -> Sequence[Bulk | Exception | None]:
+            return pipeline.generate(viewers, clock())
+
+        pool = WorkerPool(make, gate, store, sweeper, settings.worker, rng=random.Random())
+        await stack.enter_async_context(pool)
+        yield Engine(
+            log=log,
+            state=state,
+            removals=removals,
+            gate=gate,
+            keeper=keeper,
+            pipeline=pipeline,
+            store=store,
+            sweeper=sweeper,
+            pool=pool,
+        )

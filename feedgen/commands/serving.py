@@ -1,0 +1,129 @@
+"""`feedgen up`: event log, worker pool and cache server in one process."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from cacheserver.app import make_app
+from cacheserver.residency import Residency
+from cacheserver.server import Listening, serve
+from cacheserver.services import Services
+from cacheserver.warmup import warm
+from feedgen.clock import DomainClock
+from feedgen.commands.console import Reporter
+from feedgen.commands.engine import Engine, need_data, open_engine
+from feedgen.config import Settings
+from feedgen.errors import ForefeedError
+from feedgen.itemstore import ItemStore, PipelineExplainer
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: float | None) -> None:
+    """Serve until SIGINT or SIGTERM. `now`: where domain time starts (s; None: the real time).
+
+    Raises ForefeedError when there is no log or the port cannot be had.
+    """
+    need_data(settings, data_dir)
+    need_port(host, port)
+    clock = DomainClock(time.time() if now is None else now)
+    with Reporter("starting") as reporter:
+        async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
+            clock.begin()
+            async with serving(engine, settings, clock, host, port) as listening:
+                reporter.say(
+                    f"feedgen: serving {len(engine.state.users):,} known users at {listening.url}; Ctrl-C stops"
+                )
+                await until_stopped()
+                reporter.say("feedgen: stopping; requests and batches in flight are finished first")
+
+
+def need_port(host: str, port: int) -> None:
+    """Raise ForefeedError if the port is taken, before long work is done for nothing."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ForefeedError(f"port {port} on {host} is in use; choose another one with --port (0: any)") from None
+        raise ForefeedError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+
+
+@asynccontextmanager
+async def serving(
+    engine: Engine, settings: Settings, clock: DomainClock, host: str, port: int
+) -> AsyncIterator[Listening]:
+    """The cache server over a running engine: memory warmed first, then the log followed and feeds kept fresh.
+
+    Raises ForefeedError when the port cannot be had.
+    """
+    residency = Residency(settings, time.monotonic, engine.removals)
+    services = Services(
+        settings=settings,
+        clock=clock,
+        monotonic=time.monotonic,
+        residency=residency,
+        store=engine.store,
+        log=engine.log,
+        generator=engine.pool,
+        older=ItemStore(engine.pipeline, engine.gate),
+        explainer=PipelineExplainer(engine.pipeline, engine.gate, clock),
+        gauges=gauges_of(engine),
+    )
+    await engine.sweeper.write_trending()
+    await warm(residency, engine.store, engine.sweeper.by_last_activity(), settings.feed.items)
+    engine.sweeper.sink = residency
+    listening = await serve(make_app(services), settings, host, port)
+    tasks = [
+        asyncio.create_task(engine.keeper.follow(), name="keeper"),
+        asyncio.create_task(engine.sweeper.run(engine.pool), name="sweeper"),
+    ]
+    for task in tasks:
+        task.add_done_callback(_report)
+    try:
+        yield listening
+    finally:
+        await listening.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        engine.sweeper.sink = None
+
+
+def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
+    """What the generating side shows on /metrics."""
+
+    def counter(name: str) -> Callable[[], float]:
+        return lambda: float(getattr(engine.pool.counters, name))
+
+    return {
+        **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
+        "state_watermark": lambda: float(engine.state.watermark),
+        "state_users": lambda: float(len(engine.state.users)),
+        "state_posts": lambda: float(engine.state.posts.live_count),
+        "state_follows": lambda: float(engine.state.graph.follow_count),
+    }
+
+
+def _report(task: "asyncio.Task[None]") -> None:
+    """A task that ends by itself is a fault; say so instead of going quietly stale."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("the %s stopped; feeds go stale until a restart", task.get_name(), exc_info=task.exception())
+
+
+async def until_stopped() -> None:
+    """Until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
