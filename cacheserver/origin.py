@@ -31,7 +31,7 @@ _EMPTY: Final = bulk_of(Generation(0, 0), ())
 class Found(NamedTuple):
     """A viewer's feed and how it was found.
 
-    `joined`: waited for another reader's flight. `stored`: is in memory now. `failed`: the flight brought nothing newer.
+    `joined`: waited for another reader's flight. `stored`: is in memory now. `failed`: it brought nothing newer.
     """
 
     shelf: Shelf
@@ -129,6 +129,7 @@ class Origin:
             self.waiting -= 1
         shelf = task.result() if task.done() and not task.cancelled() and task.exception() is None else None
         if shelf is not None:
+            shelf = self._residency.read(viewer) or shelf  # something may have been removed since it landed
             return Found(shelf, "miss", self._age(shelf), joined, viewer in self._residency)
         if flight.too_old is not None:
             # Admitted, so that whoever pages through it can go on when the new generation lands.

@@ -1,0 +1,250 @@
+"""A real server on a free port with uvloop, over real stores, with clocks that the test moves by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import uvloop
+from aiohttp import web
+from yarl import URL
+
+from cacheserver.app import ORIGIN, make_app
+from cacheserver.origin import Origin
+from cacheserver.residency import Residency
+from cacheserver.server import Listening, serve
+from cacheserver.services import Services
+from feedgen.config import Settings
+from feedgen.eventlog import EventLog
+from feedgen.events import Event
+from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
+from feedgen.feed.removals import RemovalIndex
+from feedgen.feed.roles import TRENDING_KEY
+from feedgen.feed.store import MemoryFeedStore
+
+NOW = 1_700_000_000.0
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """The loop that serves in production."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+class Hand:
+    """A clock that moves when told."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class HandGenerator:
+    """Generator role: makes what `feeds` holds, once `gate` is open; counts."""
+
+    def __init__(self) -> None:
+        self.feeds: dict[str, Bulk | Exception] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.generated: list[str] = []
+        self.refreshed: list[str] = []
+
+    async def generate(self, viewer: str) -> Bulk | None:
+        self.generated.append(viewer)
+        await self.gate.wait()
+        made = self.feeds.get(viewer)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def refresh(self, viewer: str) -> None:
+        self.refreshed.append(viewer)
+
+
+class HandOlder:
+    """OlderPosts role over a list of posts."""
+
+    def __init__(self, posts: Iterable[FeedItem] = ()) -> None:
+        self.posts = {post.item_id: post for post in posts}
+        self.gone: set[str] = set()
+
+    async def created_at(self, item_id: str) -> float | None:
+        post = self.posts.get(item_id)
+        return None if post is None else post.created_at
+
+    async def older(
+        self, viewer: str, *, until: float, after: str | None, exclude: Container[str], limit: int
+    ) -> list[FeedItem]:
+        def order(post: FeedItem) -> tuple[float, str]:
+            return -post.created_at, post.item_id
+
+        behind = None if after is None else order(self.posts[after])
+        return [
+            post
+            for post in sorted(self.posts.values(), key=order)
+            if post.created_at <= until
+            and (behind is None or order(post) > behind)
+            and post.item_id not in exclude
+            and post.item_id not in self.gone
+        ][:limit]
+
+
+def posts(ids: Iterable[str], created: float = NOW - 100.0) -> list[FeedItem]:
+    return [
+        FeedItem(item_id, f"a{rank % 3}", 1.0 / (rank + 1), "followed", created - rank)
+        for rank, item_id in enumerate(ids)
+    ]
+
+
+def bulk(ids: Iterable[str], watermark: int = 10, made: float = NOW) -> Bulk:
+    return bulk_of(Generation(watermark, int(made * 1000)), posts(ids))
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def ids(self) -> list[str]:
+        return [item["item_id"] for item in self.json["items"]]
+
+
+@dataclass
+class Rig:
+    """Everything a test can reach."""
+
+    settings: Settings
+    clock: Hand
+    monotonic: Hand
+    residency: Residency
+    removals: RemovalIndex
+    store: MemoryFeedStore
+    log: EventLog
+    generator: HandGenerator | None
+    older: HandOlder | None
+    app: web.Application
+    listening: Listening
+    http: aiohttp.ClientSession
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin:
+        return self.app[ORIGIN]
+
+    async def call(self, method: str, path: str, **kwargs: Any) -> Answer:
+        url = URL(self.listening.url + path, encoded=True)
+        async with self.http.request(method, url, **kwargs) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self.call("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    async def feed(self, viewer: str, **query: str | int) -> Answer:
+        return await self.call("GET", f"/v1/feeds/{viewer}?" + "&".join(f"{k}={v}" for k, v in query.items()))
+
+    async def put(self, viewer: str, ids: Iterable[str], watermark: int = 10, made: float = NOW) -> Bulk:
+        made_bulk = bulk(ids, watermark, made)
+        assert await self.store.put_many([(viewer, made_bulk)]) == [True]
+        return made_bulk
+
+    async def put_trending(self, ids: Iterable[str], watermark: int = 10, made: float = NOW) -> Bulk:
+        return await self.put(TRENDING_KEY, ids, watermark, made)
+
+    async def walk(self, viewer: str, limit: int, between: Callable[[], Awaitable[None]] | None = None) -> list[str]:
+        """Every id that following Link gives, from the top."""
+        path: str | None = f"/v1/feeds/{viewer}?limit={limit}"
+        ids: list[str] = []
+        while path is not None:
+            answer = await self.get(path)
+            assert answer.status == 200, answer.body
+            ids += answer.ids
+            link = answer.headers.get("Link")
+            assert (link is None) == (answer.json["next"] is None)
+            path = None if link is None else link[1 : link.index(">")]
+            if between is not None:
+                await between()
+        return ids
+
+
+Start = Callable[..., Awaitable[Rig]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    async with AsyncExitStack() as stack:
+
+        async def begin(
+            *,
+            settings: Settings | None = None,
+            generator: HandGenerator | None = None,
+            older: HandOlder | None = None,
+            **more: Any,
+        ) -> Rig:
+            settings = settings or Settings()
+            clock, monotonic = Hand(NOW), Hand(1_000.0)
+            log = await stack.enter_async_context(await EventLog.open(settings.log, tmp_path))
+            removals = RemovalIndex(settings.state.removals_kept)
+            residency = Residency(settings, monotonic, removals)
+            store = more.pop("store", None) or MemoryFeedStore()
+            services = Services(
+                settings=settings,
+                clock=clock,
+                monotonic=monotonic,
+                residency=residency,
+                store=store,
+                log=more.pop("log", log),
+                generator=generator,
+                older=older,
+                **more,
+            )
+            app = make_app(services)
+            listening = await serve(app, settings, "127.0.0.1", 0)
+            stack.push_async_callback(listening.stop)
+            http = await stack.enter_async_context(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
+            )
+            return Rig(
+                settings, clock, monotonic, residency, removals, store, log, generator, older, app, listening, http
+            )
+
+        yield begin
+
+
+@pytest.fixture
+def generator() -> HandGenerator:
+    return HandGenerator()
+
+
+@pytest.fixture
+def make_older() -> Callable[[Iterable[FeedItem]], HandOlder]:
+    return HandOlder
+
+
+@pytest.fixture
+def make_bulk() -> Callable[..., Bulk]:
+    return bulk
+
+
+@pytest.fixture
+def make_posts() -> Callable[..., list[FeedItem]]:
+    return posts
+
+
+@pytest.fixture
+def make_event() -> Callable[[str, str, str], Event]:
+    def make(kind: str, actor: str, target: str) -> Event:
+        return Event(f"{kind}-{actor}-{target}", kind, NOW, actor, target)
+
+    return make

@@ -1,0 +1,279 @@
+"""The byte-bounded LRU: its bound, its order, its sessions, its sweep."""
+
+import asyncio
+import gc
+import random
+import tracemalloc
+from collections import OrderedDict
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from cacheserver.residency import Residency
+from cacheserver.shelf import Shelf
+from feedgen.config import Cache, Settings
+from feedgen.events import Event
+from feedgen.feed.feedmap import FeedMap
+from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
+from feedgen.feed.removals import RemovalIndex
+
+
+class Hand:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def feed(count: int, watermark: int = 1, name: str = "p") -> Bulk:
+    items = [FeedItem(f"{name}{i}", f"a{i % 5}", 1.0, "followed", 1e9) for i in range(count)]
+    return bulk_of(Generation(watermark, watermark), items)
+
+
+def residency(max_bytes: int = 1 << 30, clock: Hand | None = None, **cache: float) -> Residency:
+    settings = Settings(cache=Cache(max_bytes=max_bytes, **cache))
+    return Residency(settings, clock or Hand())
+
+
+def test_the_least_recently_read_leave_first_and_the_bound_is_never_passed():
+    """20,000 viewers through room for 5,000, against an OrderedDict twin."""
+    rng = random.Random(3)
+    sizes = [feed(count) for count in (1, 2, 3)]
+    cost = {len(bulk.reason_of): Shelf("viewer-00000", FeedMap(bulk), 0.0).nbytes for bulk in sizes}
+    bound = 5_000 * cost[2]
+    cache = residency(bound)
+    twin: OrderedDict[str, int] = OrderedDict()
+    held = evicted = 0
+    for turn in range(40_000):
+        viewer = f"viewer-{turn if turn < 20_000 else int(20_000 * rng.random() ** 3):05}"
+        if cache.read(viewer) is None:
+            assert viewer not in twin
+            bulk = sizes[rng.randrange(3)]
+            size = cost[len(bulk.reason_of)]
+            while held + size > bound:
+                held -= twin.popitem(last=False)[1]
+                evicted += 1
+            twin[viewer] = size
+            held += size
+            cache.admit(viewer, FeedMap(bulk))
+        else:
+            assert viewer in twin
+            twin.move_to_end(viewer)
+        assert cache.nbytes == held <= bound
+    assert evicted == cache.evictions > 10_000
+    assert set(twin) == {viewer for viewer in (f"viewer-{i:05}" for i in range(20_000)) if viewer in cache}
+    cache.check()
+
+
+def test_a_replacement_does_not_make_a_feed_recent():
+    one = Shelf("a", FeedMap(feed(5)), 0.0).nbytes
+    cache = residency(3 * one)
+    for viewer in "abc":
+        cache.admit(viewer, FeedMap(feed(5)))
+    cache.replaced("a", feed(5, watermark=2))
+    assert cache.read("b") is not None  # order now: a, c, b
+    cache.admit("d", FeedMap(feed(5)))
+    assert [viewer for viewer in "abcd" if viewer in cache] == ["b", "c", "d"]
+    cache.check()
+
+
+def test_a_replacement_that_grows_pushes_out_the_least_recently_read_even_if_it_is_itself():
+    small, large = Shelf("a", FeedMap(feed(5)), 0.0).nbytes, Shelf("a", FeedMap(feed(50)), 0.0).nbytes
+    cache = residency(3 * small + 10)
+    for viewer in "abc":
+        cache.admit(viewer, FeedMap(feed(5)))
+    cache.replaced("c", feed(50, watermark=2))
+    assert [viewer for viewer in "abc" if viewer in cache] == (["b", "c"] if small + large <= 3 * small + 10 else ["c"])
+    cache.check()
+    cache = residency(3 * small + 10)
+    for viewer in "abc":
+        cache.admit(viewer, FeedMap(feed(5)))
+    cache.replaced("a", feed(50, watermark=2))
+    assert [viewer for viewer in "abc" if viewer in cache] == ["b", "c"]
+    cache.check()
+
+
+def test_a_feed_that_outgrows_the_whole_bound_leaves_alone():
+    small = Shelf("a", FeedMap(feed(5)), 0.0).nbytes
+    cache = residency(3 * small)
+    for viewer in "abc":
+        cache.admit(viewer, FeedMap(feed(5)))
+    cache.replaced("c", feed(500, watermark=2))
+    assert [viewer for viewer in "abc" if viewer in cache] == ["a", "b"]
+    cache.check()
+
+
+def test_a_missing_feed_stays_missing_and_an_older_one_is_refused():
+    cache = residency()
+    cache.replaced("a", feed(5))
+    assert "a" not in cache
+    cache.admit("a", FeedMap(feed(5, watermark=7)))
+    cache.replaced("a", feed(3, watermark=6))
+    shelf = cache.admit("a", FeedMap(feed(3, watermark=7)))
+    assert shelf is not None
+    assert len(shelf.current) == 5
+
+
+def test_generations_are_kept_while_their_session_is_open_and_not_otherwise():
+    clock = Hand()
+    cache = residency(clock=clock, session_s=100.0, session_generations=2)
+    shelf = cache.admit("a", FeedMap(feed(5, watermark=1)))
+    assert shelf is not None
+    cache.replaced("a", feed(5, watermark=2))  # nobody paged the first
+    assert [each.generation.watermark for each in shelf.feeds] == [2]
+    for watermark in (3, 4, 5, 6):
+        cache.paged(shelf, shelf.current)
+        clock.now += 10
+        cache.replaced("a", feed(5, watermark=watermark))
+    assert [each.generation.watermark for each in shelf.feeds] == [6, 5, 4]
+    cache.paged(shelf, shelf.feeds[2])
+    cache.paged(shelf, shelf.current)
+    cache.replaced("a", feed(5, watermark=7))  # 5 was paged least recently
+    assert [each.generation.watermark for each in shelf.feeds] == [7, 6, 4]
+    cache.check()
+    before = cache.nbytes
+    clock.now += 101
+    cache.expire(["a"])
+    assert [each.generation.watermark for each in shelf.feeds] == [7]
+    assert cache.nbytes < before
+    cache.check()
+
+
+def test_sessions_are_given_up_before_the_feed_is():
+    one = Shelf("a", FeedMap(feed(50)), 0.0).nbytes
+    cache = residency(one + 100)
+    shelf = cache.admit("a", FeedMap(feed(50, watermark=1)))
+    assert shelf is not None
+    cache.paged(shelf, shelf.current)
+    cache.replaced("a", feed(50, watermark=2))
+    assert "a" in cache
+    assert [each.generation.watermark for each in shelf.feeds] == [2]
+    cache.check()
+
+
+def test_who_does_not_read_leaves_after_idle_s():
+    clock = Hand()
+    cache = residency(clock=clock, idle_s=50.0)
+    for viewer in "ab":
+        cache.admit(viewer, FeedMap(feed(5)))
+    clock.now = 40.0
+    cache.read("b")
+    clock.now = 51.0
+    cache.expire("abz")
+    assert ("a" in cache, "b" in cache, cache.expiries, cache.evictions) == (False, True, 1, 0)
+    cache.check()
+
+
+async def test_the_sweep_looks_at_everyone_in_slices():
+    clock = Hand()
+    cache = residency(clock=clock, idle_s=0.02)
+    for number in range(2_500):
+        cache.admit(f"v{number}", FeedMap(feed(1)))
+    clock.now = 1.0
+    cache.read("v7")
+    task = asyncio.create_task(cache.sweep())
+    async with asyncio.timeout(5):
+        while len(cache) > 1:
+            await asyncio.sleep(0)
+    task.cancel()
+    assert "v7" in cache
+    assert cache.expiries == 2_499
+
+
+def test_what_is_removed_is_gone_from_every_kept_generation_and_accounted_for():
+    removals = RemovalIndex(10)
+    cache = Residency(Settings(), Hand(), removals)
+    shelf = cache.admit("a", FeedMap(feed(5, watermark=1)))
+    assert shelf is not None
+    cache.paged(shelf, shelf.current)
+    cache.replaced("a", feed(5, watermark=2))
+    removals.fold(3, Event("e", "delete", 0.0, "a1", "p2"))
+    removals.advance(3)
+    assert cache.read("a") is shelf
+    assert [len(each) for each in shelf.feeds] == [4, 4]
+    cache.check()
+
+
+def test_the_trending_feed_is_taken_over_unasked_and_is_nobody_s_resident():
+    cache = residency()
+    assert cache.trending is None
+    cache.replaced("", feed(5))
+    assert cache.trending is not None
+    assert "" not in cache
+    assert cache.nbytes == 0
+
+
+@pytest.mark.parametrize("items", [0, 20, 500])
+def test_what_is_accounted_is_what_is_allocated(items):
+    """nbytes is not below what tracemalloc sees, and not far above it."""
+    bulks = [feed(items, name=f"post-{number:06}-") for number in range(200)]
+    names = [f"viewer-{number:05}" for number in range(200)]
+    cache = residency()
+    gc.collect()
+    tracemalloc.start()
+    for name, bulk in zip(names, bulks, strict=True):
+        cache.admit(name, FeedMap(bulk))
+        shelf = cache.read(name)
+        assert shelf is not None
+        assert "nowhere" not in shelf.current  # builds the jump index, which is counted from the start
+    allocated = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    shared = sum(len(bulk.items.data) + len(bulk.items.ends) + len(bulk.authors.data) for bulk in bulks)
+    assert allocated <= cache.nbytes <= 1.5 * (allocated + shared) + 200 * 1_000
+
+
+class ResidencyMachine(RuleBasedStateMachine):
+    """Random actions; the books add up after each."""
+
+    viewers = st.sampled_from("abcdef")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Hand()
+        self.removals = RemovalIndex(6)
+        settings = Settings(cache=Cache(max_bytes=14_000, idle_s=50.0, session_s=20.0, session_generations=2))
+        self.cache = Residency(settings, self.clock, self.removals)
+        self.offset = 0
+
+    @rule(viewer=viewers, count=st.integers(0, 60))
+    def admit(self, viewer: str, count: int) -> None:
+        self.offset += 1
+        self.cache.admit(viewer, FeedMap(feed(count, self.offset)))
+
+    @rule(viewer=viewers, count=st.integers(0, 400))
+    def replaced(self, viewer: str, count: int) -> None:
+        self.offset += 1
+        self.cache.replaced(viewer, feed(count, self.offset))
+
+    @rule(viewer=viewers, which=st.integers(0, 2))
+    def read(self, viewer: str, which: int) -> None:
+        shelf = self.cache.read(viewer)
+        if shelf is not None:
+            assert all("p1" not in each or each.brought_to >= self.removals.head for each in shelf.feeds)
+            self.cache.paged(shelf, shelf.feeds[which % len(shelf.feeds)])
+
+    @rule(post=st.sampled_from(["p0", "p1", "p7"]))
+    def remove(self, post: str) -> None:
+        self.offset += 1
+        self.removals.fold(self.offset, Event("e", "delete", 0.0, "a1", post))
+        self.removals.advance(self.offset)
+
+    @rule(viewer=viewers)
+    def drop(self, viewer: str) -> None:
+        self.cache.drop(viewer)
+
+    @rule(seconds=st.floats(0, 40))
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.cache.expire("abcdef")
+
+    @invariant()
+    def check(self) -> None:
+        self.cache.check()
+
+
+TestResidencyMachine = ResidencyMachine.TestCase
+TestResidencyMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
