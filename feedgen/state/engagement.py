@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.state.columns import SECONDS_PER_HOUR, Column, ints
-from feedgen.state.toggles import Toggles
+from feedgen.state.toggles import NEVER, Before, Toggles
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell")
 KIND: Final = {name: number for number, name in enumerate(KINDS)}
@@ -91,6 +91,9 @@ class Engagement:
         before = self._likes.decide(viewer, post, on, ts, event_id)
         if before is None:
             return
+        if before is NEVER and not on:  # who takes a like back has seen the post, whichever event comes first
+            before = Before(True, ts)
+            self._enter(viewer, _pack(post, hour_of(ts), KIND["like"], False))
         if before.on:
             self._enter(viewer, _pack(post, hour_of(before.ts), KIND["like"], True))
         if on:

@@ -24,7 +24,11 @@ class Posts:
     """
 
     def __init__(self, symbols: Symbols, retention_s: float, per_author: int) -> None:
-        """Posts `retention_s` older than the newest one, or beyond `per_author`, leave their author's recent ones."""
+        """An author's recent posts are the newest `per_author`.
+
+        Those `retention_s` older than the newest post of everyone leave when their author posts again, so that an
+        author's list is read with a bound on `created`.
+        """
         self._symbols = symbols
         self._retention_s = retention_s + _DAY_S  # events may be dated up to a day ahead of now
         self._per_author = per_author
@@ -36,7 +40,7 @@ class Posts:
         self._topics = Column(np.int32, 0)
         self._event = Column(np.int64, 0)
         self._ids = EventIds()
-        self._edits: dict[int, list[tuple[float, str, list[int]]]] = {}
+        self._last_edit: dict[int, tuple[float, str, list[int]]] = {}
         self._recent: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
         self._newest = 0.0
         self.live_count = 0
@@ -56,39 +60,34 @@ class Posts:
                 column.reach(count)
 
     def create(self, post: int, author: int, ts: float, event_id: str, topics: list[int]) -> None:
-        """The post's own event. Given twice under two event ids, the smaller (ts, id) is the post. Amortised O(1)."""
+        """The post's own event. Given twice under two event ids, the smaller (ts, id) is the post.
+
+        Amortised O(1); O(recent posts) when it comes late; O(posts) when it takes the post from an author at the cap.
+        """
         self.reach()
         known = int(self._author[post])
         if known != UNKNOWN:
-            created = float(self._created[post])
-            if (ts, event_id) >= (created, self._ids[int(self._event[post])]):
+            if (ts, event_id) >= (float(self._created[post]), self._ids[int(self._event[post])]):
                 return
-            if post in self._recent[known]:
-                self._recent[known].remove(post)
+            self._leave(known, post)
         elif not self._deleted[post]:
             self.live_count += 1
         self._author[post] = author
         self._created[post] = ts
         self._event[post] = self._ids.append(event_id)
-        self._set_topics(post, topics)
-        if post in self._edits:
-            self._edits[post] = [e for e in self._edits[post] if e[1] != ""] + [(ts, "", topics)]
-            self._apply_edits(post)
+        edit = self._last_edit.get(post)
+        self._set_topics(post, topics if edit is None or edit[0] < ts else edit[2])
         self._enter(author, post, ts)
 
     def edit(self, post: int, ts: float, event_id: str, topics: list[int] | None) -> None:
-        """New topics (None: the edit leaves them). The greatest (ts, id) decides. O(edits of the post)."""
+        """New topics (None: the edit leaves them). The greatest (ts, id) of post and edits decides. O(1)."""
         self.reach()
-        if topics is None:
+        last = self._last_edit.get(post)
+        if topics is None or (last is not None and (ts, event_id) < last[:2]):
             return
-        if post not in self._edits:
-            base = (float(self._created[post]), "", self.topics_of(post).tolist())
-            self._edits[post] = [base] if self._author[post] != UNKNOWN else []
-        self._edits[post].append((ts, event_id, topics))
-        self._apply_edits(post)
-
-    def _apply_edits(self, post: int) -> None:
-        self._set_topics(post, max(self._edits[post])[2])
+        self._last_edit[post] = (ts, event_id, topics[:TOPICS_MAX])
+        if ts >= self._created[post]:
+            self._set_topics(post, topics)
 
     def delete(self, post: int) -> None:
         """For good, whatever comes later. O(1)."""
@@ -120,6 +119,17 @@ class Posts:
             surplus += 1
         if surplus:
             del recent[:surplus]
+
+    def _leave(self, author: int, post: int) -> None:
+        """Out of the author's recent posts; what the cap had pushed out for it comes back."""
+        recent = self._recent[author]
+        if post not in recent:
+            return
+        if len(recent) < self._per_author:
+            recent.remove(post)
+            return
+        others = [other for other in np.flatnonzero(self._author.values == author).tolist() if other != post]
+        self._recent[author] = array("i", sorted(others, key=self._order)[-self._per_author :])
 
     def _order(self, post: int) -> tuple[float, str]:
         return float(self._created[post]), self._symbols.name(post)

@@ -1,7 +1,7 @@
 """What can be switched on and off again (follow, block, like): the greatest (ts, id) decides, in any order."""
 
 from array import array
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from feedgen.state.columns import EventIds
 
@@ -13,7 +13,8 @@ class Before(NamedTuple):
     ts: float
 
 
-_NEVER = Before(False, 0.0)
+NEVER: Final = Before(False, 0.0)
+"""Before the first event of a pair, whichever way it switched."""
 
 
 class Toggles:
@@ -37,7 +38,7 @@ class Toggles:
             self._ts.append(ts)
             self._on.append(on)
             self._event.append(self._ids.append(event_id))
-            return _NEVER
+            return NEVER
         known = self._ts[slot]
         if ts < known or (ts == known and event_id <= self._ids[self._event[slot]]):
             return None
