@@ -195,7 +195,7 @@ class Pipeline:
         }
 
     def _context(self, viewer: int, now: float) -> ViewerContext:
-        return ViewerContext(self._state, viewer, now, self._retention_s, self._epoch_at(now))
+        return ViewerContext(self._state, viewer, now, self._retention_s, self._epoch_at)
 
     def _epoch_at(self, now: float) -> Epoch:
         """Popularity and trending of (watermark, hour), computed by the first who asks. O(posts) then."""

@@ -1,5 +1,6 @@
 """What the stages may know of one viewer at one moment."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,7 +42,12 @@ class ViewerContext:
     viewer: int
     now: float
     retention_s: float
-    epoch: Epoch
+    epochs: Callable[[float], Epoch]
+
+    @cached_property
+    def epoch(self) -> Epoch:
+        """The epoch of `now`: O(posts) for the first who asks, and then dear, so only scoring should."""
+        return self.epochs(self.now)
 
     @cached_property
     def network(self) -> Network:
