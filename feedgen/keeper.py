@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from feedgen.errors import LogError
 from feedgen.eventlog import EventLog
+from feedgen.events import Event
 from feedgen.feed.removals import RemovalIndex
 from feedgen.gate import EpochGate
 from feedgen.offloop import in_thread
@@ -15,7 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 class StateKeeper:
-    """Owns `state` and `removals`; whoever reads them during a fold does so through the gate."""
+    """Owns `state` and `removals`, and follows the log from the state's watermark on.
+
+    Whoever reads the state does so through the gate.
+    """
 
     def __init__(
         self, log: EventLog, state: State, removals: RemovalIndex, gate: EpochGate, batch_events: int, poll_s: float
@@ -26,7 +30,6 @@ class StateKeeper:
         self._gate = gate
         self._batch_events = batch_events
         self._poll_s = poll_s
-        self._read_to = 0
         self.folded = 0
 
     async def catch_up(self, until_ts: float | None, on_progress: Callable[[int], None]) -> None:
@@ -35,10 +38,11 @@ class StateKeeper:
         `on_progress` gets the number of events folded with each batch. Raises LogError.
         """
         head = await self._log.head()
-        while self._read_to < head and (count := await self._fold_next(until_ts)):
+        while self._state.watermark < head and (count := await self._fold_next(until_ts)):
             on_progress(count)
-        self._state.watermark = self._read_to = max(self._read_to, head)
-        self._removals.advance(head)
+        async with self._gate.fold():  # what `until_ts` passed over counts as read
+            self._state.watermark = max(self._state.watermark, head)
+        self._removals.advance(max(self._removals.head, head))
 
     async def follow(self) -> None:
         """Fold new events as they come, until cancelled. A log that cannot be read is tried again at the next look."""
@@ -55,18 +59,20 @@ class StateKeeper:
             await asyncio.sleep(self._poll_s)
 
     async def _fold_next(self, until_ts: float | None) -> int:
-        batch = await self._log.read(self._read_to, self._batch_events, until_ts)
+        batch = await self._log.read(self._state.watermark, self._batch_events, until_ts)
         if batch:
-            # Removals first and on the loop: a reader must never see a feed that is ahead of them.
-            for offset, event in batch:
-                self._removals.fold(offset, event)
+            self._fold_removals(batch)
             async with self._gate.fold():
                 await in_thread(self._state.fold, batch)
-            self._read_to = batch[-1][0]
             self.folded += len(batch)
         return len(batch)
 
-    @property
-    def lag(self) -> int:
-        """Offsets folded so far, for the gauge beside the log's head."""
-        return self._read_to
+    def _fold_removals(self, batch: Sequence[tuple[int, Event]]) -> None:
+        """Before the state and on the loop: a reader must never see a feed that is ahead of them.
+
+        A batch that comes again, because the wait for the gate was cancelled, is passed over.
+        """
+        for offset, event in batch:
+            if offset > self._removals.head:
+                self._removals.fold(offset, event)
+        self._removals.advance(max(self._removals.head, batch[-1][0]))
