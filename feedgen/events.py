@@ -114,7 +114,7 @@ def outside_id(raw: str | int) -> str:
     if isinstance(raw, int):
         return str(raw)
     try:
-        size = len(raw.encode())
+        size = len(raw) if raw.isascii() else len(raw.encode())
     except UnicodeEncodeError:
         raise BadEvent("an id holds half a surrogate pair, which is not UTF-8") from None
     if not 1 <= size <= ID_MAX_BYTES:
@@ -165,20 +165,23 @@ def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
     return attrs
 
 
-def _check_plain(value: object, kind: str, depth: int = 1) -> None:
+def _check_plain(value: dict[str, Any] | list[Any], kind: str, depth: int = 1) -> None:
     """Refuse what JSON and msgpack cannot both hold, and nesting that a deeper stack could not read back."""
-    if isinstance(value, (dict, list)):
-        if depth > DEPTH_MAX:
-            raise BadEvent(f"attrs of {kind}: nested deeper than {DEPTH_MAX} levels")
-        if isinstance(value, dict):
-            for key in value:
-                if not isinstance(key, str):
-                    raise BadEvent(f"attrs of {kind}: a key is not a string")
-                _check_plain(key, kind)
-        for item in value.values() if isinstance(value, dict) else value:
+    if depth > DEPTH_MAX:
+        raise BadEvent(f"attrs of {kind}: nested deeper than {DEPTH_MAX} levels")
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise BadEvent(f"attrs of {kind}: a key is not a string")
+            if not key.isascii() and (reason := _not_plain(key)) is not None:
+                raise BadEvent(f"attrs of {kind}: {reason}")
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, str) and item.isascii():  # nearly all of them
+            continue
+        if isinstance(item, (dict, list)):
             _check_plain(item, kind, depth + 1)
-    elif (reason := _not_plain(value)) is not None:
-        raise BadEvent(f"attrs of {kind}: {reason}")
+        elif (reason := _not_plain(item)) is not None:
+            raise BadEvent(f"attrs of {kind}: {reason}")
 
 
 def _not_plain(value: object) -> str | None:
