@@ -1,0 +1,277 @@
+"""The command line: what can be asked of feedgen, and how errors leave it. What a command does is in commands/.
+
+Exit status: 0; 1 failed; 2 wrong usage or settings; 130 interrupted. Data on stdout, everything for people on stderr.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+import uvloop
+
+from feedgen import __version__, config
+from feedgen.commands import demonstrating, generating, importing, inspecting, serving
+from feedgen.commands.console import one_line, to_stderr
+from feedgen.config import Settings
+from feedgen.errors import ConfigError, ForefeedError
+from feedgen.synthetic import NetworkSpec
+
+app = typer.Typer(
+    name="feedgen",
+    help="Makes ranked feeds before they are asked for.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+_NOW_MAX_S: Final = 253_402_300_799.0  # the end of the year 9999
+
+# Wrong usage, by the only name that typer publishes for its family.
+_UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+
+
+def parse_now(text: str) -> float:
+    """Domain time from `--now`: epoch seconds, or ISO 8601 (UTC where no offset is given). In seconds.
+
+    Raises typer.BadParameter for anything else.
+    """
+    with contextlib.suppress(ValueError, OverflowError):
+        moment = float(text) if _is_number(text) else _utc(datetime.fromisoformat(text)).timestamp()
+        if 0 <= moment <= _NOW_MAX_S:
+            return moment
+    raise typer.BadParameter(f"{text!r} is no time; one looks like 2025-01-31T12:00:00Z or 1738324800")
+
+
+def _is_number(text: str) -> bool:
+    # Eight digits alone would be a date to fromisoformat; here digits are seconds.
+    return text.isascii() and text.replace(".", "", 1).isdigit()
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="Settings file.  [default: ./config.yaml if there is one]"),
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the event log and feeds, over data_dir.")
+]
+NowOption = Annotated[
+    float | None,
+    typer.Option(
+        "--now",
+        metavar="T",
+        parser=parse_now,
+        help="The time it is: ISO 8601 or epoch seconds; later events do not count.",
+    ),
+]
+
+
+def _settings(path: Path | None, data: Path | None) -> tuple[Settings, Path]:
+    settings = config.load(path)
+    return settings, data if data is not None else Path(settings.data_dir)
+
+
+def _run(body: Coroutine[Any, Any, None]) -> None:
+    """Run a command's body to its end. Every command goes through here."""
+    uvloop.run(body)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"feedgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _feedgen(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Makes ranked feeds before they are asked for."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="A JSON Lines file, plain or .gz; - for stdin.")],
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Import events into the event log. An event that is there already counts once.
+
+    Lines that are no event are listed on stderr and left out; stdout says what was read, appended and refused.
+
+    Example: feedgen import reviews.jsonl.gz --data ./data
+    """
+    settings, data_dir = _settings(config_path, data)
+    _run(importing.run(settings, data_dir, source, now=time.time()))
+
+
+ViewersArgument = Annotated[list[str] | None, typer.Argument(metavar="[VIEWER]...", help="Viewer ids.")]
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.  [default: server.host]")]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=0, max=65_535, help="TCP port, 0: any free one.  [default: server.port]")
+]
+
+
+@app.command("generate")
+def generate_(
+    viewers: ViewersArgument = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Everyone the log knows.")] = False,
+    now: NowOption = None,
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Generate feeds and store them, for the viewers named or for everyone.
+
+    Example: feedgen generate --all --now 2024-12-31T00:00:00Z --data ./data
+    """
+    if everyone == bool(viewers):
+        raise typer.BadParameter("name the viewers, or say --all")
+    settings, data_dir = _settings(config_path, data)
+    _run(generating.run(settings, data_dir, None if everyone else viewers, now=now))
+
+
+@app.command("up")
+def up_(
+    host: HostOption = None,
+    port: PortOption = None,
+    now: NowOption = None,
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Serve feeds, take events and keep feeds fresh: log, worker pool and server in one process.
+
+    With --now, time starts there and goes on; what the log holds of later does not count.
+
+    Example: feedgen up --data ./data --port 8080
+    """
+    settings, data_dir = _settings(config_path, data)
+    host, port = host or settings.server.host, settings.server.port if port is None else port
+    _run(serving.run(settings, data_dir, host=host, port=port, now=now))
+
+
+@app.command("demo")
+def demo_(
+    viewers: Annotated[int, typer.Option(min=1, max=100_000, help="People in the network.")] = 5_000,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same network.")] = 1,
+    host: HostOption = None,
+    port: PortOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop after one served page and print figures as JSON.")] = False,
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """A whole social network in a minute: made from a seed, its feeds generated, and served.
+
+    The data goes to a folder of its own in data_dir; the network's time ends with 2024.
+
+    Example: feedgen demo --viewers 1000 --once
+    """
+    settings, data_dir = _settings(config_path, data)
+    if data is None:
+        data_dir = data_dir / f"demo-{viewers}-{seed}"
+    if port is None:
+        port = 0 if once else settings.server.port
+    spec = NetworkSpec(viewers=viewers, seed=seed)
+    _run(demonstrating.run(settings, data_dir, spec, host=host or settings.server.host, port=port, once=once))
+
+
+@app.command("explain")
+def explain_(
+    viewer: Annotated[str, typer.Argument(metavar="VIEWER", help="A viewer id.")],
+    now: NowOption = None,
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Say why a viewer's feed is as it is: sources, filters, and every item's score in parts.
+
+    Example: feedgen explain u113 --now 2024-12-31T00:00:00Z --data ./data
+    """
+    settings, data_dir = _settings(config_path, data)
+    _run(inspecting.explain(settings, data_dir, viewer, now=now))
+
+
+@app.command("status")
+def status_(config_path: ConfigOption = None, data: DataOption = None) -> None:
+    """Say what a data folder holds: events, stored feeds, and how old they are.
+
+    Example: feedgen status --data ./data
+    """
+    settings, data_dir = _settings(config_path, data)
+    _run(inspecting.status(settings, data_dir))
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """The console entry point: `args` without the program's name. An error leaves as one line and an exit status."""
+    _hold_standard_streams()
+    try:
+        status = _invoke(sys.argv[1:] if args is None else args)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except _UsageError as error:
+        status = _failed(USAGE, _usage(error))
+    except ConfigError as error:
+        status = _failed(USAGE, str(error))
+    except ForefeedError as error:
+        status = _failed(FAILED, str(error))
+    except BrokenPipeError:
+        status = FAILED
+    except OSError as error:
+        status = _failed(
+            FAILED, f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+        )
+    if status == INTERRUPTED:
+        _failed(INTERRUPTED, "interrupted; what was acknowledged is kept")
+    _let_go_of_stdout()
+    sys.exit(status)
+
+
+def _invoke(args: Sequence[str]) -> int:
+    status = app(list(args), prog_name="feedgen", standalone_mode=False)
+    return status if isinstance(status, int) else 0
+
+
+def _failed(status: int, message: str) -> int:
+    to_stderr(f"feedgen: {one_line(message)}")
+    return status
+
+
+def _usage(error: Exception) -> str:
+    message = str(getattr(error, "format_message", error.__str__)())
+    context = getattr(error, "ctx", None)
+    return f"{message.rstrip('.')} (see {context.command_path if context else 'feedgen'} --help)"
+
+
+def _hold_standard_streams() -> None:
+    """A stream that was closed by the caller gets /dev/null: else its number goes to a socket, and uvloop aborts."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _let_go_of_stdout() -> None:
+    """So that a reader who left early, or a full disk, does not make the interpreter complain at exit."""
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

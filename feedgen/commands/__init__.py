@@ -1,0 +1,1 @@
+"""What each command does; feedgen/cli.py says how it is called."""
