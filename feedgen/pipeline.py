@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from feedgen.config import Settings
 from feedgen.diversity import Diverse, penalise_repeats
-from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
+from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
 from feedgen.ranking.features import FeatureMaker, describe, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
 from feedgen.selection.context import Epoch, ViewerContext
@@ -228,12 +228,11 @@ class Pipeline:
         self, posts: NDArray[np.int32], scores: NDArray[Any], reasons: Sequence[str], watermark: int, now: float
     ) -> Bulk:
         names, users = self._state.post_ids.names, self._state.users.names
-        authors = self._state.posts.author[posts].tolist()
-        created = self._state.posts.created[posts].tolist()
-        items = [
-            FeedItem(names[post], users[author], score, reason, at)
-            for post, author, score, reason, at in zip(
-                posts.tolist(), authors, scores.tolist(), reasons, created, strict=True
-            )
-        ]
-        return bulk_of(Generation(watermark, int(now * 1000)), items)
+        return bulk_of_columns(
+            Generation(watermark, int(now * 1000)),
+            [names[post] for post in posts.tolist()],
+            [users[author] for author in self._state.posts.author[posts].tolist()],
+            scores,
+            reasons,
+            self._state.posts.created[posts],
+        )

@@ -1,31 +1,24 @@
-"""A packed column of outside ids: int64 when all are decimal integers, else a byte arena."""
+"""A packed column of outside ids, in the tightest of four forms."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from feedgen.errors import BadRecord
 
-_INT64_DIGITS: Final = 19
-
-
-def _as_int(text: str) -> int | None:
-    """The integer that `text` is the one decimal form of, if it fits int64."""
-    if len(text) > _INT64_DIGITS + 1 or not text.isascii() or not text.removeprefix("-").isdigit():
-        return None
-    value = int(text)
-    return value if str(value) == text and -(1 << 63) <= value < 1 << 63 else None
+_INT_BYTES: Final = 8
 
 
 class PackedIds(Struct, array_like=True):
     """Column as it is stored: `kind` says how `data` is cut up.
 
-    "int": int64 little-endian each. "fixed": `width` bytes each. "arena": `ends` are uint32 little-endian end offsets.
+    "int": int64 little-endian each. "hex": `width` bytes each, written as lower-case hexadecimal digits. "fixed":
+    `width` bytes of UTF-8 each. "arena": UTF-8, `ends` are uint32 little-endian end offsets.
     """
 
-    kind: Literal["int", "fixed", "arena"]
+    kind: Literal["int", "hex", "fixed", "arena"]
     count: int
     width: int
     data: bytes
@@ -35,30 +28,29 @@ class PackedIds(Struct, array_like=True):
 class IdColumn:
     """`len` ids by position, read-only. Reading one costs O(1) and makes a str."""
 
-    __slots__ = ("_data", "_ends", "_ints", "_width", "count")
+    __slots__ = ("_data", "_ends", "_hex", "_ints", "_width", "count")
 
     def __init__(self, packed: PackedIds) -> None:
-        """Raises BadRecord if the parts do not fit together."""
+        """O(n) in C, except for ids that are not ASCII. Raises BadRecord if the parts do not fit together."""
         self.count = packed.count
         self._width = packed.width
         self._data = packed.data
+        self._hex = packed.kind == "hex"
         self._ints: array[int] | None = None
         self._ends: array[int] | None = None
         if packed.kind == "int":
             self._ints = _array("q", packed.data)
-            size = len(self._ints)
-        elif packed.kind == "fixed":
-            size = self.count if len(packed.data) == self.count * self._width else -1
-        else:
+            self._data = b""
+            fits = len(self._ints) == self.count
+        elif packed.kind == "arena":
             self._ends = _array("I", packed.ends)
-            size = len(self._ends)
-            if size and (
-                self._ends[-1] != len(packed.data)
-                or any(a > b for a, b in zip(self._ends, self._ends[1:], strict=False))
-            ):
-                size = -1
-        if size != self.count:
+            fits = len(self._ends) == self.count and _cuts(self._ends, len(packed.data))
+        else:
+            fits = self._width >= 0 and len(packed.data) == self.count * self._width
+        if not fits or self.count < 0:
             raise BadRecord("an id column's length does not fit its data")
+        if not self._hex and not self._data.isascii():
+            self._check_utf8()
 
     def __len__(self) -> int:
         return self.count
@@ -66,25 +58,34 @@ class IdColumn:
     def __getitem__(self, position: int) -> str:
         if self._ints is not None:
             return str(self._ints[position])
-        if self._ends is None:
-            start = position * self._width
-            return self._data[start : start + self._width].decode()
-        start = self._ends[position - 1] if position else 0
-        return self._data[start : self._ends[position]].decode()
+        if self._ends is not None:
+            start = self._ends[position - 1] if position else 0
+            return self._data[start : self._ends[position]].decode()
+        start = position * self._width
+        item = self._data[start : start + self._width]
+        return item.hex() if self._hex else item.decode()
+
+    def _check_utf8(self) -> None:
+        """Here, once, and not in every reader: what was admitted can be read."""
+        try:
+            for position in range(self.count):
+                self[position]
+        except UnicodeDecodeError:
+            raise BadRecord("an id column holds an id that is not UTF-8") from None
 
     def packed(self) -> PackedIds:
         """The stored form again. O(n); copies."""
         if self._ints is not None:
-            return PackedIds("int", self.count, 8, self._ints.tobytes(), b"")
-        if self._ends is None:
-            return PackedIds("fixed", self.count, self._width, self._data, b"")
-        return PackedIds("arena", self.count, 0, self._data, self._ends.tobytes())
+            return PackedIds("int", self.count, _INT_BYTES, self._ints.tobytes(), b"")
+        if self._ends is not None:
+            return PackedIds("arena", self.count, 0, self._data, self._ends.tobytes())
+        return PackedIds("hex" if self._hex else "fixed", self.count, self._width, self._data, b"")
 
     @property
     def nbytes(self) -> int:
         """Bytes held, without this object's own few slots."""
         if self._ints is not None:
-            return 80 + 8 * self.count
+            return 80 + _INT_BYTES * self.count
         return 33 + len(self._data) + (80 + 4 * self.count if self._ends is not None else 0)
 
 
@@ -97,14 +98,23 @@ def _array(code: str, data: bytes) -> "array[int]":
     return column
 
 
+def _cuts(ends: "array[int]", size: int) -> bool:
+    """Whether `ends` cut `size` bytes into pieces, in order."""
+    cuts = ends.tolist()
+    return cuts == sorted(cuts) and (cuts[-1] if cuts else 0) == size
+
+
 def pack_ids(ids: Iterable[str]) -> PackedIds:
-    """The tightest of the three forms. O(total bytes)."""
-    texts: Sequence[str] = list(ids)
-    ints = [_as_int(text) for text in texts]
-    if texts and all(value is not None for value in ints):
-        return PackedIds("int", len(texts), 8, array("q", [v for v in ints if v is not None]).tobytes(), b"")
+    """The tightest of the forms. O(total bytes), in C. Raises ValueError on an id that UTF-8 cannot write."""
+    texts = list(ids)
+    digits = _as_hex(texts)
+    if digits is not None and digits.width <= _INT_BYTES:
+        return digits
+    tight = _as_ints(texts) or digits
+    if tight is not None:
+        return tight
     encoded = [text.encode() for text in texts]
-    widths = {len(item) for item in encoded}
+    widths = set(map(len, encoded))
     data = b"".join(encoded)
     if len(widths) <= 1:
         return PackedIds("fixed", len(encoded), widths.pop() if widths else 0, data, b"")
@@ -114,3 +124,29 @@ def pack_ids(ids: Iterable[str]) -> PackedIds:
         total += len(item)
         ends.append(total)
     return PackedIds("arena", len(encoded), 0, data, ends.tobytes())
+
+
+def _as_hex(texts: list[str]) -> PackedIds | None:
+    """If all are of one even length and nothing but lower-case hexadecimal digits: half the bytes."""
+    width = len(texts[0]) if texts else 0
+    if not width or width % 2 or any(len(text) != width for text in texts):
+        return None
+    joined = "".join(texts)
+    try:
+        data = bytes.fromhex(joined)
+    except ValueError:
+        return None
+    # fromhex takes capitals and blanks as well
+    return PackedIds("hex", len(texts), width // 2, data, b"") if data.hex() == joined else None
+
+
+def _as_ints(texts: list[str]) -> PackedIds | None:
+    """If each is the one decimal form of an int64."""
+    try:
+        values = array("q", map(int, texts))
+    except (ValueError, OverflowError):
+        return None
+    # int() takes "+5", "05", "5_0" and the digits of other scripts as well
+    if not texts or list(map(str, values)) != texts:
+        return None
+    return PackedIds("int", len(texts), _INT_BYTES, values.tobytes(), b"")
