@@ -1,11 +1,12 @@
-"""What viewers do with what they are shown: every engagement drawn with its true probability, and what follows from it."""
+"""What viewers do with what they are shown: engagements drawn with their true probability, and what follows."""
 
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
-from feedgen.synthetic.ragged import Bools, Floats, Ints, starts_of
+from feedgen.synthetic.follows import Follows
+from feedgen.synthetic.ragged import Bools, Floats, Ints, found_in, starts_of
 from feedgen.synthetic.sessions import Sessions, Slots
 from feedgen.synthetic.spec import SESSION_MAX_S
 from feedgen.synthetic.truth import KINDS, Truth
@@ -48,25 +49,26 @@ class Outcome(Struct, frozen=True):
         return self.at[rows] + _AFTER_S.get(kind, 7)
 
 
-def engage(truth: Truth, sessions: Sessions, slots: Slots, rng: np.random.Generator) -> Outcome:
+def engage(truth: Truth, follows: Follows, sessions: Sessions, slots: Slots, rng: np.random.Generator) -> Outcome:
     """Draw what each viewer does with each shown post; what unfollowing, muting and blocking rule out is not shown.
 
     The draws of different rows are independent, so leaving rows out because of earlier rows does not bias the rest.
     """
-    did = _draw(truth, slots, rng)
-    dwell_s = np.where(did["dwell"], np.clip(np.rint(rng.lognormal(2.7, 0.6, len(slots.post))), *_DWELL_S), 0)
-    at, ended = _pace(sessions, slots, dwell_s.astype(np.int64))
+    did = _draw(truth, follows, slots, rng)
+    seconds = np.clip(np.rint(rng.lognormal(2.7, 0.6, len(slots.post))), *_DWELL_S).astype(np.int64)
+    dwell_s: Ints = np.where(did["dwell"], seconds, 0)
+    at, ended = _pace(sessions, slots, dwell_s)
     keep = _still_shown(truth, slots, at, did)
     return Outcome(
-        slots=slots.where(keep),
+        slots=slots.rows(keep),
         did={kind: rows[keep] for kind, rows in did.items()},
         at=at[keep],
-        dwell_s=dwell_s[keep].astype(np.int64),
+        dwell_s=dwell_s[keep],
         ended=ended,
     )
 
 
-def _draw(truth: Truth, slots: Slots, rng: np.random.Generator) -> dict[str, Bools]:
+def _draw(truth: Truth, follows: Follows, slots: Slots, rng: np.random.Generator) -> dict[str, Bools]:
     n = len(slots.post)
     drawn = np.zeros((len(KINDS), n), np.bool_)
     for low in range(0, n, _BATCH):  # bounds the features' memory
@@ -76,11 +78,13 @@ def _draw(truth: Truth, slots: Slots, rng: np.random.Generator) -> dict[str, Boo
             drawn[kind, rows] = rng.random(features.shape[1]) < truth.chances(kind, features)
     did: dict[str, Bools] = dict(zip(KINDS, drawn, strict=True))
     chance = rng.random(n)
-    follows = np.isin(slots.viewer * len(truth.eagerness) + truth.author[slots.post], truth.follow_keys)
+    ever, row = found_in(truth.follow_keys, slots.viewer * len(truth.eagerness) + truth.author[slots.post])
+    followed = np.zeros_like(ever)
+    followed[ever] = follows.ts[row[ever]] <= slots.ts[ever]
     did["unlike"] = did["like"] & (chance < _UNLIKE)
-    did["unfollow"] = did["hide"] & follows & (chance < _UNFOLLOW)
-    did["mute"] = did["hide"] & ~did["unfollow"] & (chance > 1 - _MUTE)
     did["block"] = did["report"] & (chance < _BLOCK)
+    did["unfollow"] = did["hide"] & ~did["block"] & followed & (chance < _UNFOLLOW)
+    did["mute"] = did["hide"] & ~did["block"] & (chance > 1 - _MUTE)
     return did
 
 
@@ -114,7 +118,7 @@ def _still_shown(truth: Truth, slots: Slots, at: Ints, did: dict[str, Bools]) ->
 
 def _until(pair: Ints, moment: Ints, cut_pair: Ints, last: Ints) -> Bools:
     """For each row whether its `moment` is at most its pair's `last` one; `cut_pair` is sorted and distinct."""
-    if not len(cut_pair):
-        return np.ones(len(pair), np.bool_)
-    row = np.minimum(np.searchsorted(cut_pair, pair), len(cut_pair) - 1)
-    return (cut_pair[row] != pair) | (moment <= last[row])
+    cut, row = found_in(cut_pair, pair)
+    keep: Bools = ~cut
+    keep[cut] = moment[cut] <= last[row[cut]]
+    return keep

@@ -5,8 +5,20 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from feedgen.synthetic.people import EXPERTISE, LANGUAGES, People
-from feedgen.synthetic.ragged import Bools, Floats, Ints, Reals, cumulative, first_of_each, pick, rank_in_run, starts_of
+from feedgen.synthetic.people import LANGUAGES, People
+from feedgen.synthetic.ragged import (
+    Bools,
+    Floats,
+    Ints,
+    Reals,
+    cumulative,
+    distinct,
+    first_of_each,
+    found_in,
+    pick,
+    rank_in_run,
+    starts_of,
+)
 from feedgen.synthetic.spec import DAY_S, NetworkSpec
 
 _SAME_LANGUAGE: Final = 0.85
@@ -14,6 +26,8 @@ _CELEBRITY: Final = 0.1
 """Share of follows drawn by popularity alone."""
 _FOLLOW_BACK: Final = 0.15
 """Follow-backs a person makes, as a share of their other follows, at most."""
+_ANSWERED: Final = 0.11
+"""The share it comes to (measured): some are follows already."""
 _IN_WINDOW: Final = 0.12
 """Share of the follows between old members that are made during the window."""
 _ROUNDS: Final = 9
@@ -38,12 +52,13 @@ class _Pull:
     def __init__(self, people: People) -> None:
         n, topics = people.taste.shape
         self._topics = topics
-        depth = people.expert_in.shape[1]
+        depth = people.interests.shape[1]
         author = np.repeat(np.arange(n, dtype=np.int64), depth)
-        topic = people.expert_in.ravel()
+        topic = people.interests.ravel()
         group = topic * len(LANGUAGES) + people.language[author]
         order = np.argsort(group, kind="stable")
-        weight = np.repeat(people.popularity, depth) * np.tile(np.array(EXPERTISE[:depth]), n)
+        known_for = np.take_along_axis(people.taste, people.interests, axis=1).astype(np.float64)
+        weight = np.repeat(people.popularity, depth) * np.maximum(known_for.ravel(), 1e-3) ** 1.5
         self._author = author[order]
         self._sums = cumulative(weight[order])
         self._starts = starts_of(group[order], topics * len(LANGUAGES))
@@ -68,7 +83,7 @@ def draw_follows(spec: NetworkSpec, people: People, rng: np.random.Generator) ->
     n = spec.viewers
     keys = _follow_back(_base(spec, people, rng), n, rng)
     viewer, author = keys // n, keys % n
-    mutual = np.isin(author * n + viewer, keys, assume_unique=True)
+    mutual, _ = found_in(keys, author * n + viewer)
     return Follows(
         viewer=viewer,
         author=author,
@@ -81,7 +96,7 @@ def draw_follows(spec: NetworkSpec, people: People, rng: np.random.Generator) ->
 def _base(spec: NetworkSpec, people: People, rng: np.random.Generator) -> Ints:
     """Sorted keys viewer × n + author of the follows before anyone follows back."""
     n = spec.viewers
-    wish = rng.lognormal(-0.32, 0.8, n) * spec.followees_mean / (1 + _FOLLOW_BACK)
+    wish = rng.lognormal(-0.32, 0.8, n) * spec.followees_mean / (1 + _ANSWERED)
     wanted = np.clip(np.rint(wish), min(1, n - 1) if spec.followees_mean else 0, n - 1).astype(np.int64)
     keys = np.zeros(0, np.int64)
     pull = _Pull(people)
@@ -94,7 +109,7 @@ def _base(spec: NetworkSpec, people: People, rng: np.random.Generator) -> Ints:
         # The topics of a narrow taste have few authors; what they cannot fill is drawn from everyone at last.
         author = pull.draw(viewer, rng) if turn < _ROUNDS - 3 else rng.integers(0, n, len(viewer))
         new = (viewer * n + author)[viewer != author]
-        new = new[~np.isin(new, keys)]
+        new = new[~found_in(keys, new)[0]]
         new = new[first_of_each(new)]
         new = new[rank_in_run(new // n) < missing[new // n]]
         keys = np.sort(np.concatenate([keys, new]))
@@ -108,7 +123,7 @@ def _follow_back(keys: Ints, n: int, rng: np.random.Generator) -> Ints:
     followers = np.maximum(1, np.bincount(author, minlength=n))
     chance: Floats = np.minimum(0.8, _FOLLOW_BACK * out / followers)
     answered: Bools = rng.random(len(keys)) < chance[author]
-    return np.unique(np.concatenate([keys, (author * n + viewer)[answered]]))
+    return distinct(np.concatenate([keys, (author * n + viewer)[answered]]))
 
 
 def _made_at(spec: NetworkSpec, people: People, viewer: Ints, author: Ints, rng: np.random.Generator) -> Ints:

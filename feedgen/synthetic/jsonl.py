@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -45,7 +45,7 @@ def write_jsonl(network: Network, path: Path, on_progress: ProgressHook | None =
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
+def _whole(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path` that takes its place when all is written, and goes when it is not."""
     beside = path.with_name(f"{path.name}.part")
     try:
@@ -53,7 +53,7 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
             if path.suffix == ".gz":
                 # No name and no time in the header: the same events give the same bytes.
                 with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed:
-                    yield packed
+                    yield cast(BinaryIO, packed)
             else:
                 yield raw
         os.replace(beside, path)

@@ -17,7 +17,9 @@ REGIONS: Final = (  # (location, minutes east of UTC, language, weight)
 LANGUAGES: Final = tuple(dict.fromkeys(region[2] for region in REGIONS))
 MEDIA: Final = ("none", "image", "video", "link")
 EXPERTISE: Final = (0.65, 0.25, 0.1)
-"""Shares of an author's posts and pull in the topics they care for most."""
+"""Shares of an author's posts in the topics they care for most."""
+_INTERESTS: Final = 8
+"""Topics per person that are told apart; tastes beyond them are slight."""
 
 _BY_HOUR: Final = (2, 1, 1, 1, 1, 2, 4, 7, 8, 7, 6, 6, 8, 7, 6, 6, 6, 7, 9, 11, 13, 13, 9, 5)
 """Activity over the hours of the local day: a morning rise, a lunch bump, an evening peak."""
@@ -41,8 +43,8 @@ class People(Struct, frozen=True):
     """What most of this author's posts carry; position in MEDIA."""
     taste: Reals
     """float32[n, topics], rows sum to 1: Dirichlet, the common topics more likely."""
-    expert_in: Ints
-    """int64[n, ≤ 3]: the topics this person cares for most, first one first."""
+    interests: Ints
+    """int64[n, ≤ 8]: the topics this person cares for most, first one first."""
     media_taste: Reals
     """float32[n, 4]: extra log-odds scale for each of MEDIA."""
     eagerness: Reals
@@ -63,7 +65,7 @@ def draw_people(spec: NetworkSpec, rng: np.random.Generator) -> People:
     """Everyone in the network. O(viewers × topics)."""
     n = spec.viewers
     weights = np.array([region[3] for region in REGIONS], np.float64)
-    region = np.searchsorted(np.cumsum(weights / weights.sum()), rng.random(n) * (1 - 1e-12)).astype(np.int64)
+    region = np.searchsorted(np.cumsum(weights), rng.random(n) * weights.sum(), side="right").astype(np.int64)
     popularity = (1 - rng.random(n)) ** (-1 / 1.2)
     prevalence = 1 / (np.arange(spec.topics) + 4.0)
     taste = rng.dirichlet(prevalence / prevalence.sum() * 0.12 * spec.topics, n).astype(np.float32)
@@ -82,7 +84,7 @@ def draw_people(spec: NetworkSpec, rng: np.random.Generator) -> People:
         hour_shift_s=(rng.normal(0.0, 1.5, n) * 3_600).astype(np.int64),
         main_media=np.searchsorted(np.array([0.35, 0.75, 0.9]), rng.random(n)).astype(np.int64),
         taste=taste,
-        expert_in=np.argsort(-taste, axis=1, kind="stable")[:, : len(EXPERTISE)].astype(np.int64),
+        interests=np.argsort(-taste, axis=1, kind="stable")[:, :_INTERESTS].astype(np.int64),
         media_taste=rng.normal(0.0, 1.0, (n, len(MEDIA))).astype(np.float32),
         eagerness=rng.normal(0.0, 0.5, n).astype(np.float32),
     )
@@ -96,7 +98,8 @@ def _activity(n: int, rng: np.random.Generator) -> Floats:
 
 def _scaled(relative: Floats, mean: float, times_max: float) -> Floats:
     """`relative` scaled to the mean `mean`, no row above `times_max` means (which lowers it a little)."""
-    return np.minimum(relative / relative.mean(), times_max) * mean
+    scaled: Floats = np.minimum(relative / relative.mean(), times_max) * mean
+    return scaled
 
 
 def moments(spec: NetworkSpec, people: People, who: Ints, rng: np.random.Generator) -> Ints:
@@ -105,4 +108,5 @@ def moments(spec: NetworkSpec, people: People, who: Ints, rng: np.random.Generat
     hour = np.searchsorted(by_hour, rng.random(len(who)) * by_hour[-1], side="right")
     local = hour * 3_600 + rng.integers(0, 3_600, len(who)) + people.hour_shift_s[who]
     since_start = (local - people.utc_offset_s[who] - spec.start) % DAY_S
-    return spec.start + since_start + rng.integers(0, spec.days, len(who)) * DAY_S
+    at: Ints = spec.start + since_start + rng.integers(0, spec.days, len(who)) * DAY_S
+    return at

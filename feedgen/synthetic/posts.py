@@ -83,12 +83,12 @@ def draw_posts(spec: NetworkSpec, people: People, rng: np.random.Generator) -> P
 
 def _topics(spec: NetworkSpec, people: People, author: Ints, rng: np.random.Generator) -> Ints:
     """int64[n, 3]: mostly the author's; a second and third one now and then, never the same twice."""
-    n, depth = len(author), people.expert_in.shape[1]
+    n, depth = len(author), min(len(EXPERTISE), people.interests.shape[1])
     shares = np.cumsum(np.array(EXPERTISE[:depth]) / sum(EXPERTISE[:depth]))
     topics = np.full((n, 3), -1, np.int64)
     for place, share in enumerate((1.0, 0.4, 0.1)):
         own = np.minimum(np.searchsorted(shares, rng.random(n)), depth - 1)
-        drawn = np.where(rng.random(n) < _OFF_TOPIC, rng.integers(0, spec.topics, n), people.expert_in[author, own])
+        drawn = np.where(rng.random(n) < _OFF_TOPIC, rng.integers(0, spec.topics, n), people.interests[author, own])
         keep = rng.random(n) < share
         for earlier in range(place):
             keep &= (topics[:, earlier] != drawn) & (topics[:, place - 1] >= 0)

@@ -18,7 +18,7 @@ from feedgen.errors import ForefeedError
 from feedgen.synthetic.follows import Follows
 from feedgen.synthetic.people import People
 from feedgen.synthetic.posts import Posts
-from feedgen.synthetic.ragged import Floats, Ints, Reals
+from feedgen.synthetic.ragged import Floats, Ints, Reals, found_in
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
 """Engagements whose probability is known; each happens once at most per viewer and post."""
@@ -27,12 +27,12 @@ _STRANGER: Final = -0.9
 """Closeness to an author the viewer never followed (followees: N(0, 0.8²), + 0.7 when mutual)."""
 _RECENCY_HOURS: Final = 12.0
 _WEIGHTS: Final = (  # closeness, topics, quality, recency, medium, eagerness
-    (0.8, 2.5, 0.6, 0.3, 0.3, 1.0),
-    (1.0, 2.0, 0.5, 0.5, 0.1, 1.0),
-    (0.5, 2.5, 0.9, 0.4, 0.2, 1.0),
-    (0.3, 3.0, 0.8, 0.1, 0.3, 1.0),
-    (0.5, 2.0, 0.6, 0.25, 0.4, 0.6),
-    (0.4, 2.5, 0.5, 0.15, 0.5, 0.5),
+    (0.8, 2.5, 0.6, 0.5, 0.3, 1.0),
+    (1.0, 2.0, 0.5, 0.8, 0.1, 1.0),
+    (0.5, 2.5, 0.9, 0.7, 0.2, 1.0),
+    (0.3, 3.0, 0.8, 0.3, 0.3, 1.0),
+    (0.5, 2.0, 0.6, 0.5, 0.4, 0.6),
+    (0.4, 2.5, 0.5, 0.3, 0.5, 0.5),
     (-0.9, -2.0, -0.6, 0.0, -0.2, 0.3),
     (-0.7, -1.0, -1.2, 0.0, 0.0, 0.2),
     (-0.6, -3.0, -0.4, 0.0, -0.2, 0.3),
@@ -68,7 +68,7 @@ class Truth(Struct, frozen=True, eq=False):
     media: Ints
 
     def probability(self, kind: str, viewer: str, posts: Sequence[str], at: float) -> Floats:
-        """float64[posts]: true P(`viewer` engages with a seen post) when the slate is shown at `at` (s since the epoch).
+        """float64[posts]: true P(`viewer` engages with a seen post), the slate being shown at `at` (s since the epoch).
 
         A post not yet created counts as brand-new. O(posts × (topics per post + log follows)). Raises ValueError on an
         unknown kind, KeyError on an unknown viewer or post.
@@ -95,34 +95,33 @@ class Truth(Struct, frozen=True, eq=False):
         return _sigmoid(self.bias[kind] + _score(self.weights[kind], features))
 
     def _closeness(self, viewers: Ints, authors: Ints) -> Floats:
-        if not len(self.follow_keys):
-            return np.full(len(viewers), _STRANGER)
-        key = viewers * len(self.eagerness) + authors
-        row = np.minimum(np.searchsorted(self.follow_keys, key), len(self.follow_keys) - 1)
-        return np.where(self.follow_keys[row] == key, self.strength[row].astype(np.float64), _STRANGER)
+        follows, row = found_in(self.follow_keys, viewers * len(self.eagerness) + authors)
+        closeness: Floats = np.full(len(viewers), _STRANGER)
+        closeness[follows] = self.strength[row[follows]]
+        return closeness
 
     def _topic_taste(self, viewers: Ints, topics: Ints) -> Floats:
         """0 to 1: ln(1 + topics × mean taste over the post's topics) / ln(1 + topics)."""
         given = topics >= 0
         liked = np.where(given, self.taste[viewers[:, None], np.maximum(topics, 0)], 0.0).sum(axis=1)
         count = self.taste.shape[1]
-        scale: float = np.log1p(count)
-        return np.log1p(count * liked / np.maximum(given.sum(axis=1), 1)) / scale
+        match: Floats = np.log1p(count * liked.astype(np.float64) / np.maximum(given.sum(axis=1), 1)) / np.log1p(count)
+        return match
 
     def save(self, path: Path) -> None:
         """Write to `path` (npz, some 15 bytes per follow and 60 per post); the same truth gives the same bytes."""
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **asdict(self))
+            np.savez(file, **asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "Truth":
         """What `save` wrote. Raises BadTruth if the file is missing or something else."""
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 return cls(**{name: data[name] for name in cls.__struct_fields__})
         except FileNotFoundError:
             raise BadTruth(f"{path}: no such file") from None
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise BadTruth(f"{path}: not the truth of a synthetic network: {error}") from None
 
 
