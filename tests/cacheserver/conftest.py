@@ -1,9 +1,8 @@
 """A real server on a free port with uvloop, over real stores, with clocks that the test moves by hand."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,89 +20,16 @@ from cacheserver.server import Listening, serve
 from cacheserver.services import Services
 from feedgen.config import Settings
 from feedgen.eventlog import EventLog
-from feedgen.events import Event
-from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
+from feedgen.feed.record import Bulk
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.roles import TRENDING_KEY
 from feedgen.feed.store import MemoryFeedStore
-
-NOW = 1_700_000_000.0
+from tests.cacheserver.doubles import NOW, Hand, HandGenerator, HandOlder, bulk
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
     """The loop that serves in production."""
     return {"uvloop": uvloop.new_event_loop}
-
-
-class Hand:
-    """A clock that moves when told."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class HandGenerator:
-    """Generator role: makes what `feeds` holds, once `gate` is open; counts."""
-
-    def __init__(self) -> None:
-        self.feeds: dict[str, Bulk | Exception] = {}
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.generated: list[str] = []
-        self.refreshed: list[str] = []
-
-    async def generate(self, viewer: str) -> Bulk | None:
-        self.generated.append(viewer)
-        await self.gate.wait()
-        made = self.feeds.get(viewer)
-        if isinstance(made, Exception):
-            raise made
-        return made
-
-    def refresh(self, viewer: str) -> None:
-        self.refreshed.append(viewer)
-
-
-class HandOlder:
-    """OlderPosts role over a list of posts."""
-
-    def __init__(self, posts: Iterable[FeedItem] = ()) -> None:
-        self.posts = {post.item_id: post for post in posts}
-        self.gone: set[str] = set()
-
-    async def created_at(self, item_id: str) -> float | None:
-        post = self.posts.get(item_id)
-        return None if post is None else post.created_at
-
-    async def older(
-        self, viewer: str, *, until: float, after: str | None, exclude: Container[str], limit: int
-    ) -> list[FeedItem]:
-        def order(post: FeedItem) -> tuple[float, str]:
-            return -post.created_at, post.item_id
-
-        behind = None if after is None else order(self.posts[after])
-        return [
-            post
-            for post in sorted(self.posts.values(), key=order)
-            if post.created_at <= until
-            and (behind is None or order(post) > behind)
-            and post.item_id not in exclude
-            and post.item_id not in self.gone
-        ][:limit]
-
-
-def posts(ids: Iterable[str], created: float = NOW - 100.0) -> list[FeedItem]:
-    return [
-        FeedItem(item_id, f"a{rank % 3}", 1.0 / (rank + 1), "followed", created - rank)
-        for rank, item_id in enumerate(ids)
-    ]
-
-
-def bulk(ids: Iterable[str], watermark: int = 10, made: float = NOW) -> Bulk:
-    return bulk_of(Generation(watermark, int(made * 1000)), posts(ids))
 
 
 @dataclass
@@ -137,7 +63,6 @@ class Rig:
     app: web.Application
     listening: Listening
     http: aiohttp.ClientSession
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def origin(self) -> Origin:
@@ -225,26 +150,3 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 @pytest.fixture
 def generator() -> HandGenerator:
     return HandGenerator()
-
-
-@pytest.fixture
-def make_older() -> Callable[[Iterable[FeedItem]], HandOlder]:
-    return HandOlder
-
-
-@pytest.fixture
-def make_bulk() -> Callable[..., Bulk]:
-    return bulk
-
-
-@pytest.fixture
-def make_posts() -> Callable[..., list[FeedItem]]:
-    return posts
-
-
-@pytest.fixture
-def make_event() -> Callable[[str, str, str], Event]:
-    def make(kind: str, actor: str, target: str) -> Event:
-        return Event(f"{kind}-{actor}-{target}", kind, NOW, actor, target)
-
-    return make

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from feedgen.config import Cache, Server, Settings
+from tests.cacheserver.doubles import HandOlder, bulk, event, posts
 
 
 async def test_a_page_is_what_the_design_promises(start):
@@ -203,33 +204,33 @@ async def test_a_session_that_is_over_goes_on_in_the_newest_generation(start):
     assert lost.status == 400
 
 
-async def test_a_removed_item_is_not_shown_and_stays_a_place_to_walk_on_from(start, make_event):
+async def test_a_removed_item_is_not_shown_and_stays_a_place_to_walk_on_from(start):
     rig = await start()
     await rig.put("u1", ["p1", "p2", "p3", "p4"])
     first = await rig.feed("u1", limit=2)
-    rig.removals.fold(11, make_event("delete", "a1", "p2"))
-    rig.removals.fold(12, make_event("delete", "a2", "p3"))
+    rig.removals.fold(11, event("delete", "a1", "p2"))
+    rig.removals.fold(12, event("delete", "a2", "p3"))
     rig.removals.advance(12)
     assert (await rig.feed("u1", limit=2, after=first.json["next"])).ids == ["p4"]
     assert (await rig.feed("u1")).ids == ["p1", "p4"]
     rig.residency.check()
 
 
-async def test_a_stored_feed_is_brought_forward_through_what_was_removed_since(start, make_event):
+async def test_a_stored_feed_is_brought_forward_through_what_was_removed_since(start):
     rig = await start()
     await rig.put("u1", ["p1", "p2"])
-    rig.removals.fold(11, make_event("delete", "a1", "p1"))
+    rig.removals.fold(11, event("delete", "a1", "p1"))
     rig.removals.advance(11)
     assert (await rig.feed("u1")).ids == ["p2"]
 
 
-async def test_a_feed_older_than_the_removals_that_are_kept_is_a_miss(start, make_event):
+async def test_a_feed_older_than_the_removals_that_are_kept_is_a_miss(start):
     settings = Settings(state=msgspec.structs.replace(Settings().state, removals_kept=1))
     rig = await start(settings=settings)
     await rig.put("u1", ["p1", "p2"])
     assert (await rig.feed("u1")).ids == ["p1", "p2"]
     for offset, post in ((11, "x"), (12, "y")):
-        rig.removals.fold(offset, make_event("delete", "a1", post))
+        rig.removals.fold(offset, event("delete", "a1", post))
     rig.removals.advance(12)
     answer = await rig.feed("u1")
     assert answer.ids == []
@@ -237,24 +238,24 @@ async def test_a_feed_older_than_the_removals_that_are_kept_is_a_miss(start, mak
     assert "u1" not in rig.residency
 
 
-async def test_the_walk_goes_on_into_older_posts_across_the_seam(start, make_older, make_posts):
+async def test_the_walk_goes_on_into_older_posts_across_the_seam(start):
     kept = [f"p{i}" for i in range(5)]
     # The item store knows the kept posts as well; the walk must not give them twice.
-    older = make_older(make_posts([*kept, *(f"o{i}" for i in range(7))]))
+    older = HandOlder(posts([*kept, *(f"o{i}" for i in range(7))]))
     rig = await start(older=older)
     await rig.put("u1", kept)
     for limit in (1, 2, 3, 5, 7, 20):
         assert await rig.walk("u1", limit) == [*kept, *(f"o{i}" for i in range(7))]
 
 
-async def test_a_page_that_ends_at_the_seam_knows_whether_there_is_more(start, make_older, make_posts):
-    rig = await start(older=make_older(make_posts(["p1", "p2"])))
+async def test_a_page_that_ends_at_the_seam_knows_whether_there_is_more(start):
+    rig = await start(older=HandOlder(posts(["p1", "p2"])))
     await rig.put("u1", ["p1", "p2"])
     assert (await rig.feed("u1", limit=2)).json["next"] is None
 
 
-async def test_after_may_be_any_known_post_and_nothing_else(start, make_older, make_posts):
-    rig = await start(older=make_older(make_posts(["p1", "p2", "o1", "o2", "o3"])))
+async def test_after_may_be_any_known_post_and_nothing_else(start):
+    rig = await start(older=HandOlder(posts(["p1", "p2", "o1", "o2", "o3"])))
     await rig.put("u1", ["p1", "p2"])
     assert (await rig.feed("u1", after="o1")).ids == ["o2", "o3"]
     refused = await rig.feed("u1", after="nobody-knows-it")
@@ -262,8 +263,8 @@ async def test_after_may_be_any_known_post_and_nothing_else(start, make_older, m
     assert "names no known post" in refused.json["detail"]
 
 
-async def test_a_lost_generation_goes_on_by_time_and_leaves_nothing_out(start, make_older, make_posts):
-    rig = await start(older=make_older(make_posts(["p1", "p2", "o1", "o2", "o3"])))
+async def test_a_lost_generation_goes_on_by_time_and_leaves_nothing_out(start):
+    rig = await start(older=HandOlder(posts(["p1", "p2", "o1", "o2", "o3"])))
     await rig.put("u1", ["p1", "o3"], watermark=11)
     # The tail of a generation nobody keeps: o3, kept in the newest one, may not have been served in it.
     assert (await rig.feed("u1", after="o1", generation="5.1")).ids == ["o2", "o3"]
@@ -282,7 +283,7 @@ async def test_stale_is_served_while_a_new_one_is_generated(start, generator):
     assert generator.generated == []
 
 
-async def test_a_viewer_never_seen_gets_the_trending_feed_which_is_not_made_resident(start, generator, make_bulk):
+async def test_a_viewer_never_seen_gets_the_trending_feed_which_is_not_made_resident(start, generator):
     rig = await start(generator=generator)
     await rig.put_trending([f"t{i}" for i in range(6)])
     answer = await rig.feed("stranger", limit=2)
@@ -290,13 +291,13 @@ async def test_a_viewer_never_seen_gets_the_trending_feed_which_is_not_made_resi
     assert answer.json["user_id"] == "stranger"
     assert answer.headers["Cache-Status"] == "forefeed; fwd=miss; detail=fallback"
     assert "stranger" not in rig.residency
-    rig.residency.replaced("", make_bulk(["t9", "t0"], watermark=11))
+    rig.residency.replaced("", bulk(["t9", "t0"], watermark=11))
     second = await rig.feed("stranger", limit=2, after="t1", generation=answer.json["generation"])
     assert second.ids == ["t2", "t3"]
     assert (await rig.feed("stranger", limit=2)).ids == ["t9", "t0"]
 
 
-async def test_who_began_in_the_fallback_goes_on_in_it_when_the_own_feed_has_come(start, generator, make_bulk):
+async def test_who_began_in_the_fallback_goes_on_in_it_when_the_own_feed_has_come(start, generator):
     rig = await start(generator=generator)
     # One batch made both: one generation.
     await rig.put_trending(["t0", "t1", "t2", "p0"])

@@ -18,14 +18,7 @@ from feedgen.events import Event
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
 from feedgen.feed.removals import RemovalIndex
-
-
-class Hand:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.cacheserver.doubles import Hand, until
 
 
 def feed(count: int, watermark: int = 1, name: str = "p") -> Bulk:
@@ -35,7 +28,7 @@ def feed(count: int, watermark: int = 1, name: str = "p") -> Bulk:
 
 def residency(max_bytes: int = 1 << 30, clock: Hand | None = None, **cache: float) -> Residency:
     settings = Settings(cache=Cache(max_bytes=max_bytes, **cache))
-    return Residency(settings, clock or Hand())
+    return Residency(settings, clock or Hand(0.0))
 
 
 def test_the_least_recently_read_leave_first_and_the_bound_is_never_passed():
@@ -118,7 +111,7 @@ def test_a_missing_feed_stays_missing_and_an_older_one_is_refused():
 
 
 def test_generations_are_kept_while_their_session_is_open_and_not_otherwise():
-    clock = Hand()
+    clock = Hand(0.0)
     cache = residency(clock=clock, session_s=100.0, session_generations=2)
     shelf = cache.admit("a", FeedMap(feed(5, watermark=1)))
     assert shelf is not None
@@ -155,7 +148,7 @@ def test_sessions_are_given_up_before_the_feed_is():
 
 
 def test_who_does_not_read_leaves_after_idle_s():
-    clock = Hand()
+    clock = Hand(0.0)
     cache = residency(clock=clock, idle_s=50.0)
     for viewer in "ab":
         cache.admit(viewer, FeedMap(feed(5)))
@@ -168,16 +161,14 @@ def test_who_does_not_read_leaves_after_idle_s():
 
 
 async def test_the_sweep_looks_at_everyone_in_slices():
-    clock = Hand()
+    clock = Hand(0.0)
     cache = residency(clock=clock, idle_s=0.02)
     for number in range(2_500):
         cache.admit(f"v{number}", FeedMap(feed(1)))
     clock.now = 1.0
     cache.read("v7")
     task = asyncio.create_task(cache.sweep())
-    async with asyncio.timeout(5):
-        while len(cache) > 1:
-            await asyncio.sleep(0)
+    await until(lambda: len(cache) == 1)
     task.cancel()
     assert "v7" in cache
     assert cache.expiries == 2_499
@@ -185,7 +176,7 @@ async def test_the_sweep_looks_at_everyone_in_slices():
 
 def test_what_is_removed_is_gone_from_every_kept_generation_and_accounted_for():
     removals = RemovalIndex(10)
-    cache = Residency(Settings(), Hand(), removals)
+    cache = Residency(Settings(), Hand(0.0), removals)
     shelf = cache.admit("a", FeedMap(feed(5, watermark=1)))
     assert shelf is not None
     cache.paged(shelf, shelf.current)
@@ -232,7 +223,7 @@ class ResidencyMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Hand()
+        self.clock = Hand(0.0)
         self.removals = RemovalIndex(6)
         settings = Settings(cache=Cache(max_bytes=14_000, idle_s=50.0, session_s=20.0, session_generations=2))
         self.cache = Residency(settings, self.clock, self.removals)
