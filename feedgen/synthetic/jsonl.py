@@ -26,7 +26,7 @@ class _Line(Struct):
 
 
 def write_jsonl(network: Network, path: Path, on_progress: ProgressHook | None = None) -> int:
-    """Write every event to `path`, gzip-compressed if it ends in .gz; says how many. ~2 µs a line, ~8 compressed.
+    """Write every event to `path`, gzip-compressed if it ends in .gz; says how many. ~2 µs a line, ~3 compressed.
 
     The file appears whole or not at all. Raises OSError if it cannot be written.
     """

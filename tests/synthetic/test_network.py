@@ -1,6 +1,9 @@
 """What every synthetic network promises, whatever its size and seed."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -191,6 +194,28 @@ def test_every_event_passes_validation_by_way_of_json(small: Network) -> None:
 
 def test_the_same_spec_gives_the_same_bytes(small: Network) -> None:
     assert digest(small.events()) == digest(small.events()) == digest(generate(small.spec).events())
+
+
+def test_the_bytes_do_not_depend_on_the_process() -> None:
+    program = """
+import hashlib
+from feedgen.events import encode
+from feedgen.synthetic import NetworkSpec, generate
+events = generate(NetworkSpec(viewers=50, days=5)).events()
+print(hashlib.sha256(b"".join(map(encode, events))).hexdigest())
+"""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert digests == {digest(generate(NetworkSpec(viewers=50, days=5)).events())}
 
 
 def test_another_seed_gives_another_network(small: Network) -> None:
