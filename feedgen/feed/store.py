@@ -9,29 +9,11 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import (
-    Column,
-    Executable,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Row,
-    Table,
-    bindparam,
-    cast,
-    delete,
-    event,
-    insert,
-    null,
-    select,
-    tuple_,
-    union_all,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -91,24 +73,24 @@ class MemoryFeedStore:
         """Nothing to let go of."""
 
 
-_meta = MetaData()
-_feeds = Table(
+_meta = sa.MetaData()
+_feeds = sa.Table(
     "feeds",
     _meta,
-    Column("viewer", LargeBinary, primary_key=True),
-    Column("watermark", Integer, nullable=False),
-    Column("generated_at_ms", Integer, nullable=False),
-    Column("bulk", LargeBinary, nullable=False),
+    sa.Column("viewer", sa.LargeBinary, primary_key=True),
+    sa.Column("watermark", sa.Integer, nullable=False),
+    sa.Column("generated_at_ms", sa.Integer, nullable=False),
+    sa.Column("bulk", sa.LargeBinary, nullable=False),
 )
-_live = Table(
+_live = sa.Table(
     "live",
     _meta,
-    Column("seq", Integer, primary_key=True),
-    Column("viewer", LargeBinary, nullable=False),
-    Column("offset", Integer, nullable=False),
-    Column("entry", LargeBinary, nullable=False),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("viewer", sa.LargeBinary, nullable=False),
+    sa.Column("offset", sa.Integer, nullable=False),
+    sa.Column("entry", sa.LargeBinary, nullable=False),
 )
-_live_index = Index("live_viewer_offset", _live.c.viewer, _live.c.offset)
+_live_index = sa.Index("live_viewer_offset", _live.c.viewer, _live.c.offset)
 # Not create_all: it looks first and creates then, and two processes that start together would both create.
 _SCHEMA: Final = (
     CreateTable(_feeds, if_not_exists=True),
@@ -120,18 +102,20 @@ _new = upsert(_feeds)
 _PUT: Final = _new.on_conflict_do_update(
     index_elements=[_feeds.c.viewer],
     set_={name: _new.excluded[name] for name in ("watermark", "generated_at_ms", "bulk")},
-    where=tuple_(_new.excluded.watermark, _new.excluded.generated_at_ms)
-    > tuple_(_feeds.c.watermark, _feeds.c.generated_at_ms),
+    where=sa.tuple_(_new.excluded.watermark, _new.excluded.generated_at_ms)
+    > sa.tuple_(_feeds.c.watermark, _feeds.c.generated_at_ms),
 ).returning(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms)
-_RETIRE: Final = delete(_live).where(_live.c.viewer == bindparam("viewer_"), _live.c.offset <= bindparam("watermark_"))
-_DELETE: Final = tuple(delete(table).where(table.c.viewer == bindparam("viewer_")) for table in (_feeds, _live))
-_GENERATIONS: Final = select(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms)
+_RETIRE: Final = sa.delete(_live).where(
+    _live.c.viewer == sa.bindparam("viewer_"), _live.c.offset <= sa.bindparam("watermark_")
+)
+_DELETE: Final = tuple(sa.delete(table).where(table.c.viewer == sa.bindparam("viewer_")) for table in (_feeds, _live))
+_GENERATIONS: Final = sa.select(_feeds.c.viewer, _feeds.c.watermark, _feeds.c.generated_at_ms)
 # One statement, hence one snapshot: a put between two reads would show its live column with the bulk before it.
-_GET: Final = union_all(
-    select(null().label("seq"), cast(_feeds.c.bulk, LargeBinary).label("payload")).where(
-        _feeds.c.viewer == bindparam("viewer_")
+_GET: Final = sa.union_all(
+    sa.select(sa.null().label("seq"), sa.cast(_feeds.c.bulk, sa.LargeBinary).label("payload")).where(
+        _feeds.c.viewer == sa.bindparam("viewer_")
     ),
-    select(_live.c.seq, cast(_live.c.entry, LargeBinary)).where(_live.c.viewer == bindparam("viewer_")),
+    sa.select(_live.c.seq, sa.cast(_live.c.entry, sa.LargeBinary)).where(_live.c.viewer == sa.bindparam("viewer_")),
 ).order_by("seq")
 
 
@@ -156,12 +140,16 @@ class SqliteFeedStore:
         """The store in the file `path`, made if it is not there. Raises StoreError if it is no such file."""
         if sqlite3.sqlite_version_info < _SQLITE_NEEDED:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or newer is needed")
+        try:
+            await asyncio.to_thread(_prepare_file, path, busy_timeout_s)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: {error}") from None
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=str(path)),
             # IMMEDIATE: a writer takes its place in the line when it begins, so it cannot be refused halfway.
             connect_args={"timeout": busy_timeout_s, "isolation_level": "IMMEDIATE"},
         )
-        event.listen(engine.sync_engine, "connect", _prepare)
+        sa.event.listen(engine.sync_engine, "connect", _prepare)
         store = cls(engine, path)
         try:
             await store._change([(statement, None) for statement in _SCHEMA])
@@ -214,7 +202,7 @@ class SqliteFeedStore:
         key = _key(viewer)
         rows = [{"viewer": key, "offset": entry.offset, "entry": encode_live([entry])} for entry in entries]
         if rows:
-            await self._run(self._change([(insert(_live), rows)]))
+            await self._run(self._change([(sa.insert(_live), rows)]))
 
     async def delete(self, viewer: str) -> None:
         """Drop both columns; nothing happens if there are none."""
@@ -245,12 +233,12 @@ class SqliteFeedStore:
         if not task.cancelled():
             task.exception()  # seen, even if the caller has given up
 
-    async def _rows(self, query: Executable, values: dict[str, Any] | None = None) -> Sequence[Row[Any]]:
+    async def _rows(self, query: sa.Executable, values: dict[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
         with self._errors():
             async with self._engine.connect() as connection:
                 return (await connection.execute(query, values)).all()
 
-    async def _change(self, statements: Sequence[tuple[Executable, Any]]) -> None:
+    async def _change(self, statements: Sequence[tuple[sa.Executable, Any]]) -> None:
         async with self._write() as connection:
             for statement, values in statements:
                 await connection.execute(statement, values)
@@ -273,10 +261,18 @@ class SqliteFeedStore:
             raise StoreError(f"{self._path}: {' '.join(str(error).split())}") from None
 
 
+def _prepare_file(path: Path, busy_timeout_s: float) -> None:
+    """WAL, which the file remembers: readers and the writer do not wait for one another.
+
+    Also where a path that is no database fails: in aiosqlite the thread of a connection that never opened may outlive
+    the loop.
+    """
+    with closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
 def _prepare(connection: Any, _record: object) -> None:
-    """Every new connection's settings. WAL: readers and the writer do not wait for one another."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
 
