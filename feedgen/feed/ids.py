@@ -39,11 +39,11 @@ class IdColumn:
         self._ints: array[int] | None = None
         self._ends: array[int] | None = None
         if packed.kind == "int":
-            self._ints = _array("q", packed.data)
+            self._ints = column_of("q", packed.data)
             self._data = b""
             fits = len(self._ints) == self.count
         elif packed.kind == "arena":
-            self._ends = _array("I", packed.ends)
+            self._ends = column_of("I", packed.ends)
             fits = len(self._ends) == self.count and _cuts(self._ends, len(packed.data))
         else:
             fits = self._width >= 0 and len(packed.data) == self.count * self._width
@@ -64,6 +64,16 @@ class IdColumn:
         start = position * self._width
         item = self._data[start : start + self._width]
         return item.hex() if self._hex else item.decode()
+
+    def texts(self) -> list[str]:
+        """All of them. O(n), several times as fast as one by one."""
+        if self._ints is not None:
+            return list(map(str, self._ints))
+        if self._ends is not None or not (self._width and (self._hex or self._data.isascii())):
+            return [self[position] for position in range(self.count)]
+        whole = self._data.hex() if self._hex else self._data.decode()
+        width = 2 * self._width if self._hex else self._width
+        return [whole[start : start + width] for start in range(0, len(whole), width)]
 
     def _check_utf8(self) -> None:
         """Here, once, and not in every reader: what was admitted can be read."""
@@ -89,13 +99,14 @@ class IdColumn:
         return 33 + len(self._data) + (80 + 4 * self.count if self._ends is not None else 0)
 
 
-def _array(code: str, data: bytes) -> "array[int]":
+def column_of(code: str, data: bytes) -> "array[int]":
+    """An array of exactly that size. Raises BadRecord if `data` is not a whole number of entries."""
     column: array[int] = array(code)
     try:
         column.frombytes(data)
     except ValueError:
         raise BadRecord("a column is not a whole number of entries") from None
-    return column
+    return column[:]  # frombytes leaves a sixteenth to spare
 
 
 def _cuts(ends: "array[int]", size: int) -> bool:
