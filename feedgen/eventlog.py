@@ -83,6 +83,7 @@ class EventLog:
         """Use `open`. `name` is what error messages call the log."""
         self._engine = engine
         self._name = name
+        self._writing: set[asyncio.Task[Appended]] = set()
         self._turn = asyncio.Lock()  # in turn within this process; SQLite's own waiting is by polling, and unfair
 
     @classmethod
@@ -119,20 +120,39 @@ class EventLog:
     async def append(self, batch: Sequence[Event]) -> Appended:
         """Append the events whose ids are new, all or none, in their order; returns when they are on disk.
 
-        O(n log size). Events with an id the log or an earlier part of the batch holds count as duplicates.
+        O(n log size). Events with an id the log or an earlier part of the batch holds count as duplicates. A caller
+        that is cancelled meanwhile waits for the end of the transaction, and does not learn what came of it.
         """
         values = [value for item in batch for value in (item.id.encode(), item.ts, events.encode(item))]
+        async with self._turn:
+            # To its end even when the caller gives up: a connection dropped while SQLite waits for its lock would go on
+            # waiting, and hold up whoever comes next.
+            writing = asyncio.create_task(self._write(len(batch), values))
+            self._writing.add(writing)
+            writing.add_done_callback(self._written)
+            try:
+                return await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait({writing})
+                raise
+
+    def _written(self, task: asyncio.Task[Appended]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, in case its caller gave up
+
+    async def _write(self, count: int, values: list[Any]) -> Appended:
         appended = 0
         with _clear(self._name):
-            async with self._turn, self._engine.connect() as connection:
+            async with self._engine.connect() as connection:
                 await self._lock(connection)
-                for start, rows in _chunks(len(batch)):
+                for start, rows in _chunks(count):
                     statement = _insert(connection.dialect.name, rows)
                     done = await connection.exec_driver_sql(statement, tuple(values[3 * start : 3 * (start + rows)]))
                     appended += done.rowcount
                 head = await _head(connection)
                 await connection.commit()
-        return Appended(appended, len(batch) - appended, head)
+        return Appended(appended, count - appended, head)
 
     async def read(self, after: int, limit: int, until_ts: float | None = None) -> list[tuple[int, Event]]:
         """At most `limit` events behind offset `after`, in offset order; only those with ts ≤ `until_ts`, if given.
@@ -168,6 +188,8 @@ class EventLog:
 
     async def close(self) -> None:
         """Let go of connections and files. What was acknowledged is safe with or without it."""
+        if self._writing:
+            await asyncio.wait(self._writing)
         with _clear(self._name):
             await self._engine.dispose()
 
