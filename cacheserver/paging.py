@@ -39,8 +39,11 @@ class Walked(NamedTuple):
     next: str | None
 
 
-def place(feeds: Sequence[FeedMap], ask: Ask) -> Place:
-    """The place `ask` means among `feeds`, the kept generations, newest first. O(generations)."""
+def place(feeds: Sequence[FeedMap], ask: Ask, in_tail_of: FeedMap | None = None) -> Place:
+    """The place `ask` means among `feeds`, the kept generations, newest first. O(generations).
+
+    `in_tail_of`: the generation behind whose kept items `ask.after` was served, if that is known.
+    """
     if ask.generation is not None:
         asked = [feed for feed in feeds if feed.generation == ask.generation]
         for feed in asked:  # a viewer's feed and the trending one can be of one generation
@@ -55,7 +58,7 @@ def place(feeds: Sequence[FeedMap], ask: Ask) -> Place:
     for feed in feeds:
         if ask.after in feed:
             return Place(feed, in_tail=False, exclude=True)
-    return Place(feeds[0], in_tail=True, exclude=True)
+    return Place(in_tail_of or feeds[0], in_tail=True, exclude=True)
 
 
 async def walk(viewer: str, start: Place, ask: Ask, older: OlderPosts | None) -> Walked:

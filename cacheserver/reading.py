@@ -1,5 +1,6 @@
 """From a viewer and an ask to a page: what the GET and each entry of a batch have in common."""
 
+from collections.abc import MutableMapping
 from typing import NamedTuple
 
 from cacheserver.origin import Found, Origin
@@ -17,28 +18,37 @@ class Reading(NamedTuple):
     new_items: int
 
 
+Fallback = MutableMapping[str, None]
+"""Viewers who were lately served the trending feed, because there was no other; bounded in time and number."""
+
+
 class Reader:
     """Reads pages. A read changes nothing but recency and the reading session."""
 
-    def __init__(self, origin: Origin, residency: Residency, older: OlderPosts | None) -> None:
+    def __init__(self, origin: Origin, residency: Residency, older: OlderPosts | None, fallback: Fallback) -> None:
         self._origin = origin
         self._residency = residency
         self._older = older
+        self._fallback = fallback
 
     async def read(self, viewer: str, ask: Ask) -> Reading:
         """The page. Raises Refusal (400) if `after` names no known post."""
         found = await self._origin.find(viewer)
         feeds = found.shelf.feeds
-        trending = self._residency.trending if ask.after is not None or ask.generation is not None else None
-        if trending is not None and trending is not found.shelf:
-            feeds = [*feeds, *trending.feeds]  # whoever began in the fallback goes on in it
         newest = feeds[0]
-        start = place(feeds, ask)
-        self._residency.paged(found.shelf, start.feed)
-        if trending is not None:
-            self._residency.paged(trending, start.feed)
+        trending = self._residency.trending
+        if found.shelf is trending:
+            self._fallback[viewer] = None
+        elif trending is not None and (ask.generation is not None or viewer in self._fallback):
+            feeds = [*feeds, *trending.feeds]  # whoever began in the fallback goes on in it
+        start = place(feeds, ask, found.shelf.whose_tail(ask.after) if ask.after is not None else None)
+        for shelf in (found.shelf, trending):
+            if shelf is not None:
+                self._residency.paged(shelf, start.feed)
         walked = await walk(viewer, start, ask, self._older)
         feed = start.feed
+        if walked.next is not None and walked.next not in feed:
+            found.shelf.reached(feed, walked.next)
         page = FeedPage(
             viewer,
             str(feed.generation),
