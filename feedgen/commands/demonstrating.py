@@ -73,7 +73,7 @@ async def run(settings: Settings, data_dir: Path, spec: NetworkSpec, *, host: st
                 )
                 return
             with Reporter("demo") as reporter:
-                reporter.say(_welcome(feeds, feeds_per_s, stages))
+                reporter.say(_welcome(listening.url, feeds, feeds_per_s, stages))
                 print(_curl_lines(listening.url, viewers[0], page), flush=True)  # noqa: T201 - to be pasted
                 await until_stopped()
                 reporter.say("feedgen: stopping; requests in flight are finished first")
@@ -126,9 +126,10 @@ async def _read_page(url: str, viewer: str) -> dict[str, Any]:
     return {**page, "took_s": time.perf_counter() - began}
 
 
-def _welcome(feeds: int, feeds_per_s: float, stages: Stages) -> str:
+def _welcome(url: str, feeds: int, feeds_per_s: float, stages: Stages) -> str:
     took = ", ".join(f"{name} {seconds} s" for name, seconds in stages.seconds.items())
-    return f"feedgen: {feeds:,} feeds generated before anybody asked ({feeds_per_s:,.0f} a second; {took}).\nPaste:"
+    made = f"{feeds:,} feeds generated before anybody asked, {feeds_per_s:,.0f} a second ({took})"
+    return f"feedgen: {made}.\nfeedgen: serving at {url}; Ctrl-C stops. Paste:"
 
 
 def _curl_lines(url: str, viewer: str, page: dict[str, Any]) -> str:
