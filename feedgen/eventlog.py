@@ -6,6 +6,7 @@ them sees every event once. Ids are kept as bytes, so that every id (NUL include
 
 import asyncio
 import errno
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -91,9 +92,12 @@ class EventLog:
         """The log at `settings.url`, or else in `data_dir`; folder and table are made where missing."""
         url = _url(settings.url, data_dir)
         name = url.render_as_string(hide_password=True) if settings.url else str(url.database)
-        with _clear(name, TypeError, ValueError):  # how drivers refuse a path with NUL, or a URL argument nobody knows
+        # TypeError, ValueError: how drivers refuse a URL argument nobody knows, and a path with NUL.
+        with _clear(name, TypeError, ValueError, sqlite3.Error):
             if url.get_backend_name() == "sqlite":
                 Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+                # aiosqlite's thread may outlive the loop when it cannot open the file, and print a traceback of that.
+                sqlite3.connect(str(url.database)).close()
             log = cls(_engine(url, settings.busy_timeout_s), name)
             try:
                 await log._prepare(settings.busy_timeout_s)
