@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -129,18 +130,15 @@ def pack_ids(ids: Iterable[str]) -> PackedIds:
     data = b"".join(encoded)
     if len(widths) <= 1:
         return PackedIds("fixed", len(encoded), widths.pop() if widths else 0, data, b"")
-    ends = array("I")
-    total = 0
-    for item in encoded:
-        total += len(item)
-        ends.append(total)
+    ends = array("I", accumulate(map(len, encoded)))
     return PackedIds("arena", len(encoded), 0, data, ends.tobytes())
 
 
 def _as_hex(texts: list[str]) -> PackedIds | None:
     """If all are of one even length and nothing but lower-case hexadecimal digits: half the bytes."""
-    width = len(texts[0]) if texts else 0
-    if not width or width % 2 or any(len(text) != width for text in texts):
+    widths = set(map(len, texts))
+    width = widths.pop() if len(widths) == 1 else 0
+    if not width or width % 2:
         return None
     joined = "".join(texts)
     try:

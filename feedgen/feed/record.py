@@ -114,7 +114,7 @@ def bulk_of_columns(
 ) -> Bulk:
     """The bulk column from parallel sequences, best first; `created` in seconds. O(n), no step in Python for each item.
 
-    Raises ValueError on an item given twice or a score that is not finite (as float32).
+    Raises ValueError on an item given twice, a score (as float32) or time that is not finite, or more than 256 reasons.
     """
     if len(item_ids) > ITEMS_MAX:
         raise ValueError(f"{len(item_ids)} items; a record holds {ITEMS_MAX} at most")
@@ -126,14 +126,18 @@ def bulk_of_columns(
         raise ValueError("a score is not finite (as float32)")
     authors, author_of = _numbered(author_ids)
     reason_names, reason_of = _numbered(reasons)
+    if len(reason_names) > 256:
+        raise ValueError(f"{len(reason_names)} reasons; a record holds 256 at most")
     seconds = np.asarray(created, np.float64)
+    if not np.isfinite(seconds).all():
+        raise ValueError("a time of creation is not finite")
     whole = bool(((seconds >= 0) & (seconds < 1 << 32) & (seconds == np.floor(seconds))).all())
     return Bulk(
         watermark=generation.watermark,
         generated_at_ms=generation.generated_at_ms,
         items=pack_ids(item_ids),
         authors=pack_ids(authors),
-        author_of=array("H", author_of).tobytes(),
+        author_of=array("B" if len(authors) <= 256 else "H", author_of).tobytes(),
         scores=score.tobytes(),
         created_kind="I" if whole else "d",
         created=seconds.astype(np.uint32).tobytes() if whole else seconds.tobytes(),
