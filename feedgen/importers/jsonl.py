@@ -32,9 +32,9 @@ class Source:
         self.name = name
         status = os.fstat(raw.fileno())
         self.size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
-        self.stream: io.BufferedReader = io.BufferedReader(raw, _BUFFER_BYTES)
-        if self.stream.peek(1)[:1] == _GZIP_FIRST:
-            self.stream = io.BufferedReader(gzip.GzipFile(fileobj=self.stream), _BUFFER_BYTES)
+        plain = io.BufferedReader(raw, _BUFFER_BYTES)
+        # Not buffered once more: filling a buffer from a GzipFile that is cut short loses what came before the cut.
+        self.stream: io.BufferedIOBase = gzip.GzipFile(fileobj=plain) if plain.peek(1)[:1] == _GZIP_FIRST else plain
 
     def read_bytes(self) -> int:
         """Bytes of the file read so far (compressed ones, if it is)."""
@@ -91,7 +91,7 @@ def batches(source: Source, now: float, size: int) -> Iterator[Batch]:
         yield batch
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
+def _lines(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | None]]:
     """Lines that are not blank, numbered from 1; None for one that is too long, which is never held whole."""
     number = 0
     while line := stream.readline(LINE_MAX_BYTES + 1):
@@ -105,6 +105,6 @@ def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
             yield number, line
 
 
-def _skip_line(stream: io.BufferedReader) -> None:
+def _skip_line(stream: io.BufferedIOBase) -> None:
     while (rest := stream.readline(_BUFFER_BYTES)) and not rest.endswith(b"\n"):
         pass
