@@ -6,12 +6,13 @@ from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
+from cachetools import TTLCache
 
 from cacheserver import openapi
 from cacheserver.handlers import Handlers
 from cacheserver.metrics import Metrics
 from cacheserver.origin import Origin
-from cacheserver.problems import Refusal, problems
+from cacheserver.problems import problem, problems, respond
 from cacheserver.reading import Reader
 from cacheserver.routes import ROUTES
 from cacheserver.services import Services
@@ -19,6 +20,9 @@ from cacheserver.services import Services
 HANDLERS: Final = web.AppKey("handlers", Handlers)
 ORIGIN: Final = web.AppKey("origin", Origin)
 SERVICES: Final = web.AppKey("services", Services)
+
+_FALLBACK_VIEWERS: Final = 10_000
+"""Viewers in the middle of the fallback feed who are remembered; one more and the longest-remembered is forgotten."""
 
 # aiohttp's default pattern refuses braces, which an id may hold; an empty id is a 400, not a 404.
 _USER: Final = "{user_id:[^/]*}"
@@ -35,7 +39,12 @@ def make_app(services: Services) -> web.Application:
         services.monotonic,
     )
     metrics = Metrics(origin, services.residency, services.gauges)
-    reader = Reader(origin, services.residency, services.older)
+    reader = Reader(
+        origin,
+        services.residency,
+        services.older,
+        TTLCache(_FALLBACK_VIEWERS, services.settings.cache.session_s, services.monotonic),
+    )
     handlers = Handlers(services, origin, reader, metrics)
     app = web.Application(
         middlewares=[metrics.middleware, problems], client_max_size=services.settings.server.body_max_bytes
@@ -67,10 +76,12 @@ async def _drain(app: web.Application) -> None:
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Answer Expect: 100-continue, unless the body is refused unseen."""
+    """Answer Expect: 100-continue; refuse a body that is too large before it is sent. Runs before the middlewares."""
     if request.headers["Expect"].lower() != "100-continue":
-        raise Refusal(417, "the only expectation that can be met is 100-continue")
-    if (request.content_length or 0) <= request.app[SERVICES].settings.server.body_max_bytes:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+        return respond(problem(417, "the only expectation that can be met is 100-continue"))
+    most = request.app[SERVICES].settings.server.body_max_bytes
+    if (request.content_length or 0) > most:
+        return respond(problem(413, f"the body is larger than {most} bytes; send it in parts"))
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
     return None

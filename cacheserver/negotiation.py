@@ -1,5 +1,6 @@
 """Which representation a request wants, which one a body is in, and whether the sender has the answer already."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,8 @@ from feedgen.events import reason_of
 _T = TypeVar("_T")
 
 OFFERED: Final = (JSON, MSGPACK, X_MSGPACK)
+BODY_DEADLINE_S: Final = 30.0
+"""Real seconds for a body to arrive: aiohttp itself would wait for ever."""
 _CODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 _QVALUE: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -75,10 +78,14 @@ def content_type(request: web.Request, known: Sequence[str]) -> str:
 
 
 async def body_of(request: web.Request, max_bytes: int) -> bytes:
-    """The whole body. Raises Refusal (413) before reading if its declared length is past the bound."""
+    """The whole body. Raises Refusal: 413, unread if its declared length is past the bound; 408."""
     if (request.content_length or 0) > max_bytes:
         raise Refusal(413, f"the body is larger than {max_bytes} bytes; send it in parts")
-    return await request.read()
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            return await request.read()
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {BODY_DEADLINE_S:g} s; send it in parts") from None
 
 
 def decode(body: bytes, media_type: str, as_type: type[_T]) -> _T:

@@ -58,7 +58,7 @@ def _operation(route: Route, schema_of: Mapping[str, Any]) -> dict[str, Any]:
     if route.parameters:
         operation["parameters"] = [_parameter(parameter, schema_of) for parameter in route.parameters]
     if route.body:
-        operation["requestBody"] = {"required": True, "content": _content(route.body, schema_of)}
+        operation["requestBody"] = {"required": True, "content": _content(route.body, schema_of, route.example)}
     return operation
 
 
@@ -82,12 +82,14 @@ def _response(answer: Answer, schema_of: Mapping[str, Any]) -> dict[str, Any]:
     if headers:
         response["headers"] = headers
     if answer.content:
-        response["content"] = _content(answer.content, schema_of)
+        response["content"] = _content(answer.content, schema_of, answer.example)
     return response
 
 
-def _content(content: Mapping[str, Any], schema_of: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        media_type: {"schema": {"type": "string"} if kind is None else schema_of[repr(kind)]}
-        for media_type, kind in content.items()
-    }
+def _content(content: Mapping[str, Any], schema_of: Mapping[str, Any], example: Any) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    for media_type, kind in content.items():
+        described[media_type] = {"schema": {"type": "string"} if kind is None else schema_of[repr(kind)]}
+        if example is not None and kind is not None:
+            described[media_type]["example"] = example
+    return described

@@ -34,7 +34,10 @@ def problem(status: int, detail: str, refused: list[Refused] | None = None) -> P
 def respond(body: Problem, headers: Mapping[str, str] | None = None) -> web.Response:
     """The response that carries `body`."""
     merged = {**(headers or {}), "Content-Type": PROBLEM, "Cache-Control": "no-store"}
-    return web.Response(status=body.status, body=json_encoder.encode(body), headers=merged)
+    response = web.Response(status=body.status, body=json_encoder.encode(body), headers=merged)
+    if body.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        response.force_close()  # else the connection would wait for the rest of a body that nobody reads
+    return response
 
 
 @web.middleware
@@ -53,7 +56,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return respond(problem(503, "storage cannot be reached; send the request again"), {"Retry-After": "1"})
     except (web.RequestPayloadError, HttpProcessingError, ClientError) as error:
         _log.debug("a body could not be read: %s", error)
-        return respond(problem(400, "the body is cut short or not encoded as its headers say"))
+        response = respond(problem(400, "the body is cut short or not encoded as its headers say"))
+        response.force_close()  # aiohttp drops the connection; the sender must not put its next request on it
+        return response
     except Exception:
         _log.exception("%s %s failed", request.method, request.rel_url.raw_path)
         return respond(problem(500, "an error on our side; it has been logged"))
@@ -84,4 +89,4 @@ class Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether `record` is worth a line."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError)
+        return not isinstance(error, (HttpProcessingError, web.RequestPayloadError))

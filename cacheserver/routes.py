@@ -15,11 +15,12 @@ from cacheserver.wire import (
     Accepted,
     BatchAnswer,
     BatchBody,
-    EventsBody,
     FeedPage,
     GenerationText,
     Health,
     Id,
+    ItemId,
+    PostedEvent,
     Problem,
     ViewsBody,
 )
@@ -37,12 +38,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Answer:
-    """Media type → type of the body (None: raw text), header → (type, description), `optional` ones apart."""
+    """An answer. `content`: media type → type of the body (None: raw text); headers: name → (type, description)."""
 
     description: str
     content: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     optional: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    example: Any = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Route:
     answers: Mapping[int, Answer]
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] = field(default_factory=dict)
+    example: Any = None
     needs: str | None = None
 
 
@@ -71,6 +74,7 @@ _COMMON: Final = {
 }
 _BAD: Final = _problem("the request is wrong; `detail` says how")
 _BODY: Final = {
+    408: _problem("the body did not come in time"),
     413: _problem("the body is larger than the server takes"),
     415: _problem("the body's Content-Type or Content-Encoding is not understood"),
 }
@@ -78,7 +82,9 @@ _NOT_ACCEPTABLE: Final = _problem("Accept leaves neither JSON nor msgpack")
 _STORAGE: Final = _problem("storage cannot be reached; nothing was written", {"Retry-After": (str, "seconds to wait")})
 
 _USER: Final = Parameter("user_id", "path", Id, 'the viewer, percent-encoded; 5 and "5" are the same id')
-_AFTER: Final = Parameter("after", "query", Id, "the last FeedItemID of the page before (`next`); from the top without")
+_AFTER: Final = Parameter(
+    "after", "query", ItemId, "the last FeedItemID of the page before (`next`); from the top without"
+)
 _LIMIT: Final = Parameter(
     "limit", "query", Annotated[int, Meta(ge=1, le=1_000)], "items on the page, up to server.page_items_max"
 )
@@ -98,6 +104,24 @@ _PAGE_OPTIONAL: Final[Mapping[str, tuple[Any, str]]] = {
     "Link": (str, 'RFC 8288: the next page, rel="next"; not at the end'),
 }
 
+_PAGE: Final = {
+    "user_id": "u1340",
+    "generation": "216388.1735603200000",
+    "generated_at": 1735603200.0,
+    "items": [
+        {
+            "item_id": "2f1e4e5e8515",
+            "author_id": "u7",
+            "score": 0.75,
+            "reason": "followed",
+            "created_at": 1735600000.0,
+        }
+    ],
+    "next": "2f1e4e5e8515",
+}
+_LIKE: Final = {"id": "e17", "type": "like", "ts": 1735655473.0, "actor": "u1340", "object": "2f1e4e5e8515"}
+_ACCEPTED: Final = {"offset": 216389, "appended": 1, "duplicate": 0, "refused": []}
+
 _READ_FEED: Final = Route(
     "GET",
     "/v1/feeds/{user_id}",
@@ -105,7 +129,7 @@ _READ_FEED: Final = Route(
     "A page of a viewer's home feed",
     {
         200: Answer(
-            "the page", {JSON: FeedPage, MSGPACK: FeedPage, X_MSGPACK: FeedPage}, _PAGE_HEADERS, _PAGE_OPTIONAL
+            "the page", {JSON: FeedPage, MSGPACK: FeedPage, X_MSGPACK: FeedPage}, _PAGE_HEADERS, _PAGE_OPTIONAL, _PAGE
         ),
         304: Answer("the sender has this page already", {}, _PAGE_HEADERS, _PAGE_OPTIONAL),
         400: _BAD,
@@ -120,13 +144,17 @@ _BATCH: Final = Route(
     "Pages of many viewers, answered in order; a bad entry does not spoil the others",
     {
         200: Answer(
-            "one result per request", {JSON: BatchAnswer, MSGPACK: BatchAnswer, X_MSGPACK: BatchAnswer}, _NEGOTIATED
+            "one result per request",
+            dict.fromkeys((JSON, MSGPACK, X_MSGPACK), BatchAnswer),
+            _NEGOTIATED,
+            example={"results": [{"status": 200, "cache": "hit", "page": _PAGE}]},
         ),
         400: _BAD,
         406: _NOT_ACCEPTABLE,
         **_BODY,
     },
-    body={JSON: BatchBody, MSGPACK: BatchBody, X_MSGPACK: BatchBody},
+    body=dict.fromkeys((JSON, MSGPACK, X_MSGPACK), BatchBody),
+    example={"requests": [{"user_id": "u1340", "limit": 20}]},
 )
 _EVENTS: Final = Route(
     "POST",
@@ -134,20 +162,22 @@ _EVENTS: Final = Route(
     "post_events",
     "Append events to the log; every event carries an id, and the same id twice counts once",
     {
-        202: Answer("the valid events are on disk, the refused ones are listed", {JSON: Accepted}),
+        202: Answer("the valid events are on disk, the refused ones are listed", {JSON: Accepted}, example=_ACCEPTED),
         400: _problem("the body cannot be read, or every event in it was refused"),
         503: _STORAGE,
         **_BODY,
     },
-    body={NDJSON: None, JSON: EventsBody, MSGPACK: EventsBody, X_MSGPACK: EventsBody},
+    body={NDJSON: None, **dict.fromkeys((JSON, MSGPACK, X_MSGPACK), list[PostedEvent])},
+    example=[_LIKE],
 )
 _VIEWS: Final = Route(
     "POST",
     "/v1/views",
     "post_views",
     "Posts a viewer has seen; a short form of the view event",
-    {202: Answer("the event is on disk", {JSON: Accepted}), 400: _BAD, 503: _STORAGE, **_BODY},
-    body={JSON: ViewsBody, MSGPACK: ViewsBody, X_MSGPACK: ViewsBody},
+    {202: Answer("the event is on disk", {JSON: Accepted}, example=_ACCEPTED), 400: _BAD, 503: _STORAGE, **_BODY},
+    body=dict.fromkeys((JSON, MSGPACK, X_MSGPACK), ViewsBody),
+    example={"user_id": "u1340", "items": ["2f1e4e5e8515"], "id": "v81"},
 )
 _EXPLAIN: Final = Route(
     "GET",

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -15,6 +15,10 @@ from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 
 _T = TypeVar("_T")
+
+KEEPALIVE_S: Final = 75.0
+"""Real seconds from one answer to the end of the next request's headers. aiohttp's own hour would let anyone who sends
+half a request line hold a connection that long; it has no other deadline on headers."""
 
 
 class Listening:
@@ -48,6 +52,7 @@ async def serve(app: web.Application, settings: Settings, host: str, port: int) 
         app,
         access_log=None,  # 25–30 % of a hot request's time
         logger=logger,
+        keepalive_timeout=KEEPALIVE_S,
         max_line_size=server.header_max_bytes,
         max_field_size=server.header_max_bytes,
         shutdown_timeout=server.shutdown_s,

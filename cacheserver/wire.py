@@ -9,9 +9,14 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from feedgen.events import OutsideId, WireEvent
+from feedgen.events import TYPES, OutsideId
+
+EVENT_TYPES: Final = tuple(sorted(TYPES))
 
 Id = Annotated[str, Meta(min_length=1, max_length=128, description="1 to 128 bytes of UTF-8", examples=["u1340"])]
+ItemId = Annotated[
+    str, Meta(min_length=1, max_length=128, description="1 to 128 bytes of UTF-8", examples=["2f1e4e5e8515"])
+]
 GenerationText = Annotated[
     str,
     Meta(
@@ -27,7 +32,7 @@ CacheResult = Literal["hit", "stale", "miss", "fallback"]
 class Item(Struct, frozen=True, gc=False):
     """A chosen post."""
 
-    item_id: Id
+    item_id: ItemId
     author_id: Id
     score: float
     reason: Annotated[str, Meta(description="why it was chosen", examples=["followed"])]
@@ -122,7 +127,16 @@ class Health(Struct, frozen=True):
     status: Literal["ok", "ready"]
 
 
-EventsBody = list[WireEvent]
+class PostedEvent(Struct, forbid_unknown_fields=True):
+    """An event as it is documented; it is read and checked by feedgen.events, one by one."""
+
+    id: Annotated[OutsideId, Meta(description="what makes sending an event twice safe")]
+    type: Literal[EVENT_TYPES]  # type: ignore[valid-type]
+    ts: Annotated[float, Meta(ge=0, description="seconds since the epoch, UTC; at most a day ahead")]
+    actor: OutsideId
+    object: Annotated[OutsideId | None, Meta(description="the user or post it is about, where the type has one")] = None
+    attrs: dict[str, Any] = {}
+
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"

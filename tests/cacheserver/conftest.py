@@ -1,7 +1,8 @@
 """A real server on a free port with uvloop, over real stores, with clocks that the test moves by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import uvloop
 from aiohttp import web
 from yarl import URL
 
-from cacheserver.app import ORIGIN, make_app
+from cacheserver.app import ORIGIN, SERVICES, make_app
 from cacheserver.origin import Origin
 from cacheserver.residency import Residency
 from cacheserver.server import Listening, serve
@@ -65,6 +66,10 @@ class Rig:
     http: aiohttp.ClientSession
 
     @property
+    def services(self) -> Services:
+        return self.app[SERVICES]
+
+    @property
     def origin(self) -> Origin:
         return self.app[ORIGIN]
 
@@ -101,6 +106,37 @@ class Rig:
             if between is not None:
                 await between()
         return ids
+
+
+class RawClient:
+    """A connection to which a test writes the bytes it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await asyncio.sleep(0)
+
+    async def answer_or_silence(self) -> bytes:
+        """What comes until the server falls silent: a torn request is never answered."""
+        answer = b""
+        with suppress(TimeoutError, ConnectionResetError):
+            while data := await asyncio.wait_for(self._reader.read(65_536), 0.005 if answer else 0.2):
+                answer += data
+        return answer
+
+    async def until_blank_line(self) -> bytes:
+        async with asyncio.timeout(5):
+            return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def rest(self) -> bytes:
+        async with asyncio.timeout(5):
+            return await self._reader.read()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
 
 
 Start = Callable[..., Awaitable[Rig]]
@@ -150,3 +186,18 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 @pytest.fixture
 def generator() -> HandGenerator:
     return HandGenerator()
+
+
+@pytest.fixture
+async def make_client() -> AsyncIterator[Callable[[Rig], Awaitable[RawClient]]]:
+    """Connections that write raw bytes; closed at the end."""
+    clients: list[RawClient] = []
+
+    async def connect(rig: Rig) -> RawClient:
+        client = RawClient(*await asyncio.open_connection(rig.listening.host, rig.listening.port))
+        clients.append(client)
+        return client
+
+    yield connect
+    for client in clients:
+        client.abort()
