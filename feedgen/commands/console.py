@@ -19,11 +19,9 @@ _LINE_EVERY_S: Final = 10.0
 
 def one_line(text: str, limit: int | None = None) -> str:
     """`text` without control characters (escaped) and cut at `limit` characters, so that it stays one harmless line."""
-    if limit is not None and len(text) > limit:
-        text = text[: limit - 1] + "…"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def to_stderr(message: str) -> None:
