@@ -1,0 +1,49 @@
+"""What a viewer has seen: the latest, within a span of days, within a bound."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedgen.state.impressions import Impressions
+from feedgen.state.symbols import Symbols
+from tests.worlds import DAY
+
+views = st.lists(st.tuples(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 6)), max_size=30)
+
+
+def names() -> Symbols:
+    """Posts whose ids sort another way than their indices."""
+    symbols = Symbols()
+    for index in range(13):
+        symbols.intern(f"p{index * 7 % 13:02}")
+    return symbols
+
+
+@given(views, st.integers(1, 6), st.sampled_from((0.5, 1.0, 3.0, 100.0)), st.integers(0, 8))
+def test_it_keeps_the_latest_by_day_then_id(
+    found: list[tuple[list[int], int]], bound: int, days: float, today: int
+) -> None:
+    symbols = names()
+    impressions = Impressions(symbols, days, bound)
+    last: dict[int, int] = {}
+    for posts, day in found:
+        impressions.see(0, posts, (1_000 + day) * DAY + 5.0)
+        for post in posts:
+            last[post] = max(day, last.get(post, 0))
+        assert len(impressions._seen[0]) <= 2 * bound + len(posts)
+    shown = impressions.seen_by(0, (1_000 + today) * DAY)
+    recent = [post for post, day in last.items() if day >= int(1_000 + today - days) - 1_000]
+    expected = sorted(recent, key=lambda post: (-last[post], symbols.name(post)))[:bound]
+    assert sorted(shown.tolist()) == sorted(expected)
+
+
+def test_a_viewer_nobody_met_has_seen_nothing() -> None:
+    impressions = Impressions(names(), 90.0, 5)
+    assert impressions.seen_by(3, 1e9).tolist() == []
+    assert impressions.hidden_from(3).tolist() == []
+
+
+def test_a_whole_day_counts() -> None:
+    impressions = Impressions(names(), 90.0, 5)
+    impressions.see(0, [4], 1_000 * DAY + 10.0)
+    assert impressions.seen_by(0, 1_091 * DAY - 1.0).tolist() == [4]
+    assert impressions.seen_by(0, 1_091 * DAY).tolist() == []

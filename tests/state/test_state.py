@@ -1,0 +1,177 @@
+"""What events add up to: the same whatever their order, in the words of outside ids."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedgen.events import Event
+from feedgen.state.engagement import KINDS
+from feedgen.state.state import State
+from tests.twin import Twin
+from tests.worlds import DAY, NOW, SMALL, Story, batch_sizes, events, folded, seeds, shuffled
+
+SINCE = NOW - SMALL.state.retention_days * DAY
+
+
+def posts_of(state: State) -> dict[str, Any]:
+    """Every post met: author, creation, topics, whether deleted."""
+    posts, topics = state.posts, state.topic_names.names
+    authors = [None if author < 0 else state.users.name(author) for author in posts.author.tolist()]
+    return {
+        name: (
+            author,
+            float(posts.created[index]) if author else None,
+            [topics[topic] for topic in posts.topics_of(index)],
+            bool(posts.deleted[index]),
+        )
+        for index, (name, author) in enumerate(zip(state.post_ids.names, authors, strict=True))
+    }
+
+
+def person(state: State, index: int) -> dict[str, Any]:
+    """All that state knows of one person."""
+    people, posts = state.users.names, state.post_ids.names
+    engaged = state.engagement.of_viewer(index)
+    standing: Counter[tuple[str, int, str]] = Counter()
+    for post, hour, kind, sign in zip(*(column.tolist() for column in engaged), strict=True):
+        standing[posts[post], hour, KINDS[kind]] += sign
+    recent = state.posts.recent_of(index).tolist()
+    return {
+        "followees": sorted(people[author] for author in state.graph.followees(index)),
+        "barred": sorted(people[author] for author in state.graph.barred(index)),
+        "recent": [posts[post] for post in recent if state.posts.created[post] >= SINCE],
+        "engaged": {posts[post] for post in engaged.post.tolist()},
+        "standing": +standing,
+        "taken back more often than given": -standing,
+        "seen": [
+            sorted(posts[post] for post in state.impressions.seen_by(index, NOW + days * DAY)) for days in range(5)
+        ],
+        "hidden": sorted(posts[post] for post in state.impressions.hidden_from(index)),
+        "last login": state.logins.last(index),
+        "last active": state.logins.last_active(index),
+    }
+
+
+def dump(state: State) -> dict[str, Any]:
+    """The state in outside ids."""
+    people = {name: person(state, index) for index, name in enumerate(state.users.names)}
+    counts = (state.watermark, state.posts.live_count, state.graph.follow_count)
+    return {"posts": posts_of(state), "people": people, "counts": counts}
+
+
+@settings(max_examples=150, deadline=None)
+@given(events(), seeds, batch_sizes)
+def test_the_order_of_events_does_not_matter(found: list[Event], seed: int, sizes: list[int]) -> None:
+    assert dump(folded(shuffled(found, seed), sizes)) == dump(folded(found))
+
+
+@settings(max_examples=100, deadline=None)
+@given(events(), seeds)
+def test_it_is_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
+    twin = Twin.of(found, SMALL)
+    state = folded(shuffled(found, seed))
+    known = dump(state)
+    assert set(known["people"]) == twin.people
+    for name, told in known["people"].items():
+        assert told["followees"] == sorted(author for viewer, author in twin.follows if viewer == name)
+        assert told["barred"] == sorted(twin.barred[name])
+        assert told["hidden"] == sorted(twin.hidden[name])
+        assert told["engaged"] == twin.engaged[name]
+        assert told["standing"] == Counter((post, hour, kind) for who, post, kind, hour in twin.standing if who == name)
+        assert not told["taken back more often than given"]
+        assert told["last login"] == twin.logins.get(name, -np.inf)
+        assert told["recent"] == [p for p in reversed(twin.recent(name)) if twin.posts[p].created >= SINCE]
+        own = twin.engaged.pop(name, set())
+        assert [set(seen) for seen in told["seen"]] == [twin.seen(name, NOW + days * DAY) for days in range(5)]
+        twin.engaged[name] = own
+    for name, (author, created, topics, deleted) in known["posts"].items():
+        post = twin.posts.get(name)
+        assert (author, created, topics) == ((post.author, post.created, post.topics) if post else (None, None, []))
+        assert deleted == (name in twin.deleted)
+    assert state.posts.live_count == len(set(twin.posts) - twin.deleted)
+    assert state.graph.follow_count == len(twin.follows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(events(), batch_sizes, st.lists(st.integers(-3, 40), min_size=1, max_size=6))
+def test_cached_popularity_is_what_is_counted_anew(found: list[Event], sizes: list[int], hours: list[int]) -> None:
+    base = int(NOW // 3_600)
+    warm = State(SMALL.state, SMALL.ranking)
+    at = 0
+    for number, hour in enumerate(hours):
+        size = sizes[number % len(sizes)]
+        warm.fold([(at + n + 1, event) for n, event in enumerate(found[at : at + size])])
+        at = min(at + size, len(found))
+        cached = warm.engagement.popularity(base + hour, len(warm.post_ids))
+        fresh = folded(found[:at]).engagement.popularity(base + hour, len(warm.post_ids))
+        assert cached.tolist() == fresh.tolist()
+        cached[:] = -1  # the caller's own
+
+
+@settings(max_examples=60, deadline=None)
+@given(events(), st.sampled_from((NOW, NOW + 3_600, NOW + 2 * DAY)))
+def test_popularity_is_what_the_twin_counts(found: list[Event], now: float) -> None:
+    state = folded(found)
+    counted = state.engagement.popularity(int(now // 3_600), len(state.post_ids)).tolist()
+    expected = Twin.of(found, SMALL).popularity(now)
+    assert dict(zip(state.post_ids.names, counted, strict=True)) == {
+        name: expected[name] for name in state.post_ids.names
+    }
+
+
+class TestRetention:
+    def test_an_author_keeps_the_newest_posts_whatever_the_order_they_come_in(self) -> None:
+        story = Story(SMALL)
+        for number in (4, 0, 2, 1, 3):
+            story.tell("a", "post", f"p{number}", days=1 - number / 10)
+        author = story.state.users.find("a")
+        assert author is not None
+        assert [story.state.post_ids.name(post) for post in story.state.posts.recent_of(author)] == ["p2", "p3", "p4"]
+
+    def test_an_old_post_leaves_when_its_author_posts_again(self) -> None:
+        story = Story(SMALL)
+        story.tell("a", "post", "old", days=6)
+        story.tell("a", "post", "new")
+        assert story.state.posts.recent_of(0).tolist() == [story.state.post_ids.find("new")]
+
+    def test_a_day_of_grace_for_events_dated_ahead(self) -> None:
+        story = Story(SMALL)
+        story.tell("a", "post", "old", days=3.9)
+        story.tell("a", "post", "ahead", days=-1)
+        story.tell("v", "follow", "a")
+        assert story.shown("v") == ["old"]
+
+    def test_what_a_wrong_claim_pushed_out_comes_back_when_an_older_claim_takes_it(self) -> None:
+        story = Story(SMALL)
+        for number in range(4):
+            story.tell("a", "post", f"p{number}", days=1 - number / 10)
+        story.tell("b", "post", "p3", days=2)
+        assert [story.state.post_ids.name(post) for post in story.state.posts.recent_of(0)] == ["p0", "p1", "p2"]
+
+    def test_at_most_sixteen_topics_count(self) -> None:
+        story = Story()
+        story.tell("a", "post", "p", topics=[f"t{n}" for n in range(40)])
+        assert len(story.state.posts.topics_of(0)) == 16
+        story.tell("a", "edit", "p", topics=[f"e{n}" for n in range(40)])
+        assert len(story.state.posts.topics_of(0)) == 16
+
+
+def test_posts_met_only_by_engagement_have_room_and_no_author() -> None:
+    story = Story()
+    story.tell("v", "like", "unheard")
+    story.tell("v", "view", objects=["x", "y"])
+    assert story.state.posts.author.tolist() == [-1, -1, -1]
+    assert story.pipeline.known_post_created_at("unheard") is None
+    assert story.shown("v") == []
+
+
+def test_many_posts_keep_their_columns_apart() -> None:
+    story = Story()
+    for number in range(200):
+        story.tell(f"a{number % 7}", "post", f"p{number}", days=number / 100, topics=[f"t{number % 5}"])
+    told = posts_of(story.state)
+    assert told["p123"] == ("a4", NOW - 1.23 * DAY, ["t3"], False)
+    assert len(told) == 200

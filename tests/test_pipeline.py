@@ -1,0 +1,113 @@
+"""The pipeline: equal to its plain twin, independent of the order of events, and the same to the byte."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedgen.config import Settings
+from feedgen.events import Event
+from feedgen.feed.record import Bulk, encode_bulk
+from feedgen.pipeline import Pipeline, Ranked
+from feedgen.state.state import State
+from tests.twin import Twin
+from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, batch_sizes, events, folded, items_of, seeds, shuffled
+
+LOOKS = (NOW, NOW + HOUR, NOW + 2 * DAY)
+
+
+def encoded(state: State, now: float, settings: Settings = SMALL) -> list[bytes | None]:
+    """Every viewer's feed as it is stored."""
+    return stored(Pipeline(state, settings).generate(PEOPLE, now))
+
+
+def stored(made: Sequence[Bulk | Exception | None]) -> list[bytes | None]:
+    for feed in made:
+        assert not isinstance(feed, Exception), feed
+    return [encode_bulk(feed) if isinstance(feed, Bulk) else None for feed in made]
+
+
+@settings(max_examples=300, deadline=None)
+@given(events(), st.sampled_from(LOOKS))
+def test_it_is_equal_to_its_plain_twin(found: list[Event], now: float) -> None:
+    twin = Twin.of(found, SMALL)
+    pipeline = Pipeline(folded(found), SMALL)
+    for viewer, bulk in zip(PEOPLE, pipeline.generate(PEOPLE, now), strict=True):
+        expected = twin.feed(viewer, now)
+        if expected is None:
+            assert bulk is None
+            continue
+        got = items_of(bulk)
+        assert [item[:2] + item[3:] for item in got] == [item[:2] + item[3:] for item in expected]
+        assert [item.score for item in got] == pytest.approx([item.score for item in expected], abs=1e-6)
+    assert [item.item_id for item in items_of(pipeline.trending(now))] == twin.trending(now)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events(), seeds, batch_sizes, st.sampled_from(LOOKS))
+def test_the_order_of_events_does_not_matter(found: list[Event], seed: int, sizes: list[int], now: float) -> None:
+    assert encoded(folded(shuffled(found, seed), sizes), now) == encoded(folded(found), now)
+
+
+@settings(max_examples=30, deadline=None)
+@given(events(), st.lists(st.sampled_from(LOOKS), min_size=1, max_size=4))
+def test_neither_batches_nor_threads_nor_what_was_asked_before_matter(found: list[Event], looks: list[float]) -> None:
+    state = folded(found)
+    warm = Pipeline(state, SMALL)
+    for now in looks:
+        cold = encoded(state, now)
+        assert [one for viewer in PEOPLE for one in stored(warm.generate([viewer], now))] == cold
+        with ThreadPoolExecutor(4) as threads:
+            made = threads.map(lambda viewer, now=now: warm.generate([viewer], now), PEOPLE * 2)
+            assert [one for batch in made for one in stored(batch)] == cold * 2
+
+
+def test_one_viewer_who_fails_does_not_take_the_batch_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story()
+    story.tell("a", "post", "p")
+    story.tell("v", "login")
+    rank = story.pipeline.rank
+
+    def breaks(viewer: int, now: float) -> Ranked:
+        if viewer == story.state.users.find("v"):
+            raise ValueError("a broken scorer")
+        return rank(viewer, now)
+
+    monkeypatch.setattr(story.pipeline, "rank", breaks)
+    failed, unknown, made = story.pipeline.generate(["v", "nobody", "a"], NOW)
+    assert isinstance(failed, ValueError)
+    assert unknown is None
+    assert items_of(made) == []
+
+
+def test_older_posts_leave_the_epoch_of_generation_alone() -> None:
+    story = Story()
+    story.tell("a", "post", "p", days=3)
+    story.tell("v", "follow", "a")
+    story.feed("v")
+    epoch = story.pipeline._epoch
+    assert story.pipeline.older("v", until=NOW - DAY, after=None, exclude=(), limit=9)
+    assert story.pipeline._epoch is epoch
+
+
+@settings(max_examples=40, deadline=None)
+@given(events(), st.sampled_from(LOOKS))
+def test_an_explanation_is_of_the_feed_that_is_made(found: list[Event], now: float) -> None:
+    pipeline = Pipeline(folded(found), SMALL)
+    for viewer, bulk in zip(PEOPLE, pipeline.generate(PEOPLE, now), strict=True):
+        told = pipeline.explain(viewer, now)
+        if told is None:
+            assert bulk is None
+            continue
+        assert [(item["item_id"], item["reason"]) for item in told["items"]] == [
+            (item.item_id, item.reason) for item in items_of(bulk)
+        ]
+        assert sorted(item["ranked_at"] for item in told["items"]) == list(range(1, len(told["items"]) + 1))
+        for item in told["items"]:
+            assert item["ranked_score"] == pytest.approx(sum(f["part"] for f in item["features"].values()), abs=1e-5)
+        kept = sum(told["candidates"].values()) - sum(told["removed"].values())
+        assert len(told["items"]) == min(kept, SMALL.feed.items)
+        json.dumps(told, allow_nan=False)
