@@ -24,7 +24,8 @@ class Source(Protocol):
 class NewFromFollowees:
     """Posts by followees since the viewer's last login (ever, if there was none), capped at `cap`.
 
-    Over the cap: newest first per author in turns, so that one author cannot use it up.
+    Over the cap: newest first per author in turns, so that one author cannot use it up, and without those seen since the
+    login, so that a reader who has seen a cap's worth gets the rest.
     """
 
     name = "followed"
@@ -36,8 +37,10 @@ class NewFromFollowees:
         """O(network), O(n log n) over the cap."""
         network = context.network
         new = network.created > context.last_login
-        posts = network.posts[new]
         cap = min(self._cap, room)
+        if np.count_nonzero(new) > cap:
+            new &= ~np.isin(network.posts, context.seen)
+        posts = network.posts[new]
         if len(posts) <= cap:
             return posts
         turns = ordered(context.state.post_ids.names, posts, network.recency[new], -network.created[new])

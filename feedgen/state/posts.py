@@ -86,7 +86,7 @@ class Posts:
         if topics is None or (last is not None and (ts, event_id) < last[:2]):
             return
         self._last_edit[post] = (ts, event_id, topics[:TOPICS_MAX])
-        if ts >= self._created[post]:
+        if self._author[post] != UNKNOWN and ts >= self._created[post]:
             self._set_topics(post, topics)
 
     def delete(self, post: int) -> None:
