@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateTable
 
 from feedgen import config, events
-from feedgen.errors import LogError
+from feedgen.errors import BadEvent, LogError
 from feedgen.events import Event
 
 SQLITE_NAME: Final = "events.sqlite"
@@ -287,8 +287,8 @@ async def _use_wal(connection: AsyncConnection, busy_timeout_s: float) -> None:
 
 @contextmanager
 def _clear(name: str, *more: type[Exception]) -> Iterator[None]:
-    """What the driver raises, and `more`, as one line."""
-    expected: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *more)
+    """What the driver raises, bytes that are no event, and `more`, as one line."""
+    expected: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, BadEvent, *more)
     try:
         yield
     except expected as error:

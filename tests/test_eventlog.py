@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,14 @@ async def test_a_table_of_somebody_else(tmp_path: Path) -> None:
         with pytest.raises(LogError, match="column"):
             await log.append([login("a")])
         with pytest.raises(LogError, match="no such column"):
+            await log.read(0, 1)
+
+
+async def test_bytes_that_are_no_event_are_a_log_error(tmp_path: Path) -> None:
+    async with await EventLog.open(Log(), tmp_path) as log:
+        with closing(sqlite3.connect(tmp_path / "events.sqlite")) as connection, connection:
+            connection.execute("INSERT INTO events (id, ts, payload) VALUES (x'61', 1.0, x'c1')")
+        with pytest.raises(LogError, match=r"events\.sqlite: the log holds bytes that are no event"):
             await log.read(0, 1)
 
 
