@@ -1,0 +1,200 @@
+"""Who sees what, told as it happens to people; each with its mirror."""
+
+import pytest
+
+from feedgen import config
+from feedgen.config import Settings
+from tests.worlds import DAY, NOW, SMALL, Story
+
+
+def one_post_by(author: str = "ann") -> Story:
+    """`vic` follows the author, who posted two days ago."""
+    story = Story()
+    story.tell("vic", "follow", author, days=9)
+    story.tell(author, "post", "p", days=2)
+    return story
+
+
+def test_a_followee_who_posts_is_seen() -> None:
+    story = one_post_by()
+    (item,) = story.feed("vic")
+    assert (item.item_id, item.author_id, item.reason, item.created_at) == ("p", "ann", "followed", NOW - 2 * DAY)
+
+
+def test_after_the_last_login_a_post_is_new_before_it_popular() -> None:
+    story = one_post_by()
+    story.tell("vic", "login", days=3)
+    assert [item.reason for item in story.feed("vic")] == ["followed"]
+    story.tell("vic", "login", days=2)  # the moment of the post
+    assert [item.reason for item in story.feed("vic")] == ["popular"]
+
+
+def test_an_author_blocked_yesterday_is_gone_until_unblocked_today() -> None:
+    story = one_post_by()
+    story.tell("vic", "block", "ann", days=1)
+    assert story.shown("vic") == []
+    story.tell("vic", "unblock", "ann")
+    assert story.shown("vic") == ["p"]
+
+
+def test_an_unblock_that_is_older_than_the_block_changes_nothing() -> None:
+    story = one_post_by()
+    story.tell("vic", "block", "ann", days=1)
+    story.tell("vic", "unblock", "ann", days=1.5)
+    assert story.shown("vic") == []
+
+
+def test_an_author_who_blocked_the_viewer_is_not_shown_to_the_viewer() -> None:
+    story = one_post_by()
+    story.tell("ann", "block", "vic", days=1)
+    assert story.shown("vic") == []
+    story.tell("vic", "unblock", "ann")  # not hers to lift
+    assert story.shown("vic") == []
+    story.tell("ann", "unblock", "vic")
+    assert story.shown("vic") == ["p"]
+
+
+def test_a_mute_hides_the_author_from_the_one_who_mutes_only() -> None:
+    story = one_post_by()
+    story.tell("ann", "follow", "vic", days=9)
+    story.tell("vic", "post", "q", days=1)
+    story.tell("vic", "mute", "ann", days=1)
+    assert story.shown("vic") == []
+    assert story.shown("ann") == ["q"]
+    story.tell("vic", "unmute", "ann")
+    assert story.shown("vic") == ["p"]
+
+
+def test_two_blocks_need_two_unblocks() -> None:
+    story = one_post_by()
+    story.tell("vic", "block", "ann", days=1)
+    story.tell("ann", "block", "vic", days=1)
+    story.tell("vic", "unblock", "ann")
+    assert story.shown("vic") == []
+
+
+def test_trending_honours_blocks_too() -> None:
+    story = Story()
+    story.tell("ann", "post", "p", days=1)
+    story.tell("vic", "login")
+    assert story.shown("vic") == ["p"]
+    story.tell("vic", "block", "ann")
+    assert story.shown("vic") == []
+
+
+def test_a_deleted_post_is_gone_for_good() -> None:
+    story = one_post_by()
+    story.tell("ann", "delete", "p", days=1)
+    assert story.shown("vic") == []
+    story.tell("ann", "post", "p")
+    assert story.shown("vic") == []
+
+
+def test_own_posts_are_no_news() -> None:
+    story = one_post_by()
+    assert story.shown("ann") == []
+
+
+@pytest.mark.parametrize("kind", ["hide", "report", "not_interested", "like", "comment", "share", "save", "click"])
+def test_a_post_the_viewer_dealt_with_does_not_come_back(kind: str) -> None:
+    story = one_post_by()
+    story.tell("vic", kind, "p", days=1)
+    assert story.shown("vic") == []
+    story.tell("wes", "login")
+    assert story.shown("wes") == ["p"]
+
+
+def test_a_like_taken_back_is_still_a_post_seen_whichever_event_comes_first() -> None:
+    told_late, told_in_time = one_post_by(), one_post_by()
+    told_in_time.tell("vic", "like", "p", days=1)
+    told_in_time.tell("vic", "unlike", "p")
+    told_late.tell("vic", "unlike", "p")
+    told_late.tell("vic", "like", "p", days=1)
+    assert told_in_time.shown("vic") == told_late.shown("vic") == []
+
+
+def test_a_post_seen_91_days_ago_comes_back_one_seen_90_days_ago_does_not() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=200)
+    story.tell("ann", "post", "p", days=150)
+    story.tell("ann", "post", "q", days=150)
+    story.tell("vic", "view", objects=["p"], days=91)
+    story.tell("vic", "view", objects=["q"], days=90)
+    assert story.shown("vic") == ["p"]
+
+
+def test_who_follows_nobody_gets_what_is_popular_among_everyone() -> None:
+    story = Story()
+    for number in range(4):
+        story.tell("ann", "post", f"p{number}", days=1 + number)
+    for fan in ("f1", "f2"):
+        story.tell(fan, "like", "p2", days=0.1)
+    story.tell("vic", "login")
+    assert {item.reason for item in story.feed("vic")} == {"trending"}
+    assert story.shown("vic")[0] == "p2"
+    assert set(story.shown("vic")) == {"p0", "p1", "p2", "p3"}
+
+
+def test_a_viewer_never_seen_has_no_feed_and_everyone_may_have_the_trending_one() -> None:
+    story = one_post_by()
+    assert story.pipeline.generate(["nobody"], NOW) == [None]
+    assert story.pipeline.explain("nobody", NOW) is None
+    assert story.pipeline.trending(NOW).items.count == 1
+
+
+def test_after_two_weeks_away_one_author_cannot_use_the_cap_up() -> None:
+    story = Story()
+    for author, posts in (("loud", 1_150), ("ann", 25), ("ben", 25)):
+        story.tell("vic", "follow", author, days=30)
+        for number in range(posts):
+            story.tell(author, "post", f"{author}{number:04}", days=13.9 * (number + 1) / posts)
+    story.tell("vic", "login", days=14)
+    feed = story.feed("vic")
+    by_author = {name: [item.item_id for item in feed if item.author_id == name] for name in ("loud", "ann", "ben")}
+    assert {name: len(posts) for name, posts in by_author.items()} == {"loud": 450, "ann": 25, "ben": 25}
+    assert sorted(by_author["loud"]) == [f"loud{number:04}" for number in range(450)]  # the newest ones
+
+
+def test_who_has_seen_a_cap_of_new_posts_gets_the_rest() -> None:
+    story = Story(SMALL)
+    story.tell("vic", "login", days=3.5)
+    for author in ("ann", "ben", "cid"):
+        story.tell("vic", "follow", author, days=3.9)
+        for number in range(3):
+            story.tell(author, "post", f"{author}{number}", days=1 + number)
+    story.tell("vic", "view", objects=["ann0", "ben0", "cid0"])
+    assert [item.item_id for item in story.feed("vic") if item.reason == "followed"] == ["ann1", "ben1", "cid1"]
+
+
+def test_who_never_logged_in_has_only_new_posts() -> None:
+    story = one_post_by()
+    explained = story.pipeline.explain("vic", NOW)
+    assert explained is not None
+    assert explained["last_login"] is None
+    assert explained["candidates"] == {"followed": 1, "popular": 0, "trending": 0}
+
+
+def test_a_post_dated_ahead_waits_for_its_moment() -> None:
+    story = one_post_by()
+    story.tell("ann", "post", "soon", days=-0.5)
+    assert "soon" not in story.shown("vic")
+    assert "soon" in story.shown("vic", NOW + 0.5 * DAY)
+
+
+def test_posts_beyond_retention_are_neither_shown_nor_paged_to() -> None:
+    story = Story(Settings(state=config.State(retention_days=10)))
+    story.tell("vic", "follow", "ann", days=30)
+    story.tell("ann", "post", "old", days=10.01)
+    story.tell("ann", "post", "edge", days=10)
+    assert story.shown("vic") == ["edge"]
+    older = story.pipeline.older("vic", until=NOW, after=None, exclude=(), limit=9)
+    assert [item.item_id for item in older] == ["edge"]
+
+
+def test_removals_are_counted_under_the_first_filter_that_makes_them() -> None:
+    story = one_post_by()
+    story.tell("vic", "hide", "p")
+    story.tell("vic", "like", "p")
+    explained = story.pipeline.explain("vic", NOW)
+    assert explained is not None
+    assert explained["removed"] == {"own": 0, "deleted": 0, "blocked": 0, "hidden": 1, "seen": 0}
