@@ -9,7 +9,7 @@ objects, not thousands. Not thread-safe: one event loop owns it.
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final, NamedTuple
 
 from feedgen.errors import BadRecord
@@ -170,6 +170,17 @@ class FeedMap:
         """Remove the item if it is here; says whether it was. O(1)."""
         slot = self._find(item_id)
         return slot is not None and self._kill(slot)
+
+    def discard_all(self, item_ids: Set[str]) -> int:
+        """Remove those that are here; says how many. O(n), or O(given) if that is less and the jump index is built.
+
+        Does not build the index: a feed brought forward on its way into memory may never be jumped into.
+        """
+        if self._index is not None and len(item_ids) < self._slots:
+            return sum(map(self.discard, item_ids))
+        found = [slot for slot, item_id in enumerate(self._ids.texts()) if item_id in item_ids]
+        found += [slot for slot in range(self._bulk_count, self._slots) if self._id(slot) in item_ids]
+        return sum(map(self._kill, found))
 
     def discard_author(self, author_id: str) -> int:
         """Remove every item by the author; says how many. O(n)."""

@@ -120,38 +120,35 @@ class RemovalIndex:
     def bring_forward(self, viewer: str, feed: FeedMap) -> bool:
         """Apply every removal in (feed.brought_to, head] to `feed` and move its mark.
 
-        One above head may be applied too, if it is known already. O(1) when there is none; else O(min(new removals for
-        everyone, items) + the viewer's own new ones), each of an author O(items). False if `feed` is older than the
-        removals that are kept: it must not be shown.
+        One above head may be applied too, if it is known already. O(1) when none is new or concerns the feed; else
+        O(items), and again for each author, or O(new ones) if they are fewer and the jump index is built. False if
+        `feed` is older than the removals that are kept: it must not be shown.
         """
         since = feed.brought_to
         if since < self._floor:
             return False
         if since < self._head:
-            self._apply_everyones(since, feed)
-            self._apply_own(since, viewer, feed)
+            own = self._own(since, viewer)
+            gone = self._everyones(since, feed)
+            gone.update(removal.target for removal in own if not removal.is_author)
+            if gone:
+                feed.discard_all(gone)
+            for removal in own:
+                if removal.is_author:
+                    feed.discard_author(removal.target)
             feed.brought_to = self._head
         return True
 
-    def _apply_everyones(self, since: int, feed: FeedMap) -> None:
+    def _everyones(self, since: int, feed: FeedMap) -> set[str]:
+        """Posts removed for everyone since then: all of them, or if they are many those that `feed` holds."""
         first = self._everyone.first_after(since)
         if self._everyone.count_from(first) <= len(feed):
-            for removal in self._everyone.walk(first):
-                feed.discard(removal.target)
-            return
-        for item_id in feed.item_ids():
-            if self._gone_at.get(item_id, 0) > since:
-                feed.discard(item_id)
+            return {removal.target for removal in self._everyone.walk(first)}
+        return {item_id for item_id in feed.item_ids() if self._gone_at.get(item_id, 0) > since}
 
-    def _apply_own(self, since: int, viewer: str, feed: FeedMap) -> None:
+    def _own(self, since: int, viewer: str) -> list[_Removal]:
         own = self._of_viewer.get(viewer)
-        if own is None:
-            return
-        for removal in own.walk(own.first_after(since)):
-            if removal.is_author:
-                feed.discard_author(removal.target)
-            else:
-                feed.discard(removal.target)
+        return [] if own is None else list(own.walk(own.first_after(since)))
 
     def _remember(self, removal: _Removal) -> None:
         self._all.append(removal)
