@@ -1,6 +1,7 @@
 """The aiohttp application, built from the URL table."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
@@ -16,6 +17,8 @@ from cacheserver.problems import problem, problems, respond
 from cacheserver.reading import Reader
 from cacheserver.routes import ROUTES
 from cacheserver.services import Services
+
+_log = logging.getLogger(__name__)
 
 HANDLERS: Final = web.AppKey("handlers", Handlers)
 ORIGIN: Final = web.AppKey("origin", Origin)
@@ -63,11 +66,17 @@ def make_app(services: Services) -> web.Application:
 async def _tasks(app: web.Application) -> AsyncIterator[None]:
     """Own the background work: the sweep runs while the application does, and nothing outlives it."""
     sweep = asyncio.create_task(app[SERVICES].residency.sweep())
+    sweep.add_done_callback(_surface)
     yield
     sweep.cancel()
-    with suppress(asyncio.CancelledError):
+    with suppress(asyncio.CancelledError, Exception):  # a failure has been logged when it happened
         await sweep
     await app[ORIGIN].close()
+
+
+def _surface(sweep: "asyncio.Task[None]") -> None:
+    if not sweep.cancelled():
+        _log.error("the sweep of the cache stopped; idle feeds stay until a restart", exc_info=sweep.exception())
 
 
 async def _drain(app: web.Application) -> None:

@@ -52,7 +52,7 @@ class Handlers:
         viewer, ask, media_type = viewer_of(request), ask_of(request, self._settings), wanted(request)
         reading = await self._reader.read(viewer, ask)
         body = encode(reading.page, media_type)
-        limit = ask.limit if "limit=" in request.rel_url.raw_query_string else None
+        limit = ask.limit if ask.sized else None
         headers = page_headers(reading, self._services.clock(), self._fresh_s, limit)
         headers["ETag"] = etag = etag_of(body, media_type)
         if unchanged(request, etag):

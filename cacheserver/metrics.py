@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from cacheserver.origin import Origin
@@ -38,6 +38,12 @@ class _State(Collector):
         yield GaugeMetricFamily("forefeed_cache_max_bytes", "Bound of that", value=residency.max_bytes)
         yield GaugeMetricFamily("forefeed_cache_feeds", "Viewers whose feed is in memory", value=len(residency))
         yield GaugeMetricFamily("forefeed_misses_waiting", "Readers waiting for a feed", value=self._origin.waiting)
+        yield SummaryMetricFamily(
+            "forefeed_miss_wait_seconds",
+            "How long readers waited for a missing feed",
+            count_value=self._origin.waits,
+            sum_value=self._origin.waited_s,
+        )
         yield GaugeMetricFamily("forefeed_fetches_under_way", "Fetches not finished", value=self._origin.under_way)
         for name, read in self._gauges.items():
             yield GaugeMetricFamily(f"forefeed_{name}", name.replace("_", " "), value=read())

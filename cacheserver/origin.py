@@ -76,6 +76,9 @@ class Origin:
         self.counts: Counter[CacheResult] = Counter()
         self.waiting = 0
         """Readers that wait for a flight at this moment."""
+        self.waits = 0
+        self.waited_s = 0.0
+        """How many readers have waited for one, and how long in all (real seconds)."""
 
     async def find(self, viewer: str) -> Found:
         """The viewer's feed, from the nearest place that has it. Does not raise for a store or generator in trouble."""
@@ -123,10 +126,13 @@ class Origin:
         task = flight.task
         assert task is not None
         self.waiting += 1
+        began = self._monotonic()
         try:
             await asyncio.wait((task,), timeout=self._settings.server.generate_deadline_s)
         finally:
             self.waiting -= 1
+            self.waits += 1
+            self.waited_s += self._monotonic() - began
         shelf = task.result() if task.done() and not task.cancelled() and task.exception() is None else None
         if shelf is not None:
             shelf = self._residency.read(viewer) or shelf  # something may have been removed since it landed

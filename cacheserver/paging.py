@@ -17,11 +17,15 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Ask(NamedTuple):
-    """Which page: `limit` items after `after` (None: from the top), in `generation` (None: the newest that fits)."""
+    """Which page: `limit` items after `after` (None: from the top), in `generation` (None: the newest that fits).
+
+    `sized`: the request named the limit, so the link to the next page does, too.
+    """
 
     after: str | None
     limit: int
     generation: Generation | None
+    sized: bool = False
 
 
 class Place(NamedTuple):
@@ -33,10 +37,11 @@ class Place(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """Items in order, and the item the next page comes after (None: there is none)."""
+    """Items in order, and the item the next page comes after (None: there is none); `in_tail`: it is an older post."""
 
     items: list[FeedItem]
     next: str | None
+    in_tail: bool = False
 
 
 def place(feeds: Sequence[FeedMap], ask: Ask, in_tail_of: FeedMap | None = None) -> Place:
@@ -89,7 +94,9 @@ async def _tail(
     wanted = limit - len(kept) + 1
     found = await older.older(viewer, until=start.feed.last_generated, after=after, exclude=exclude, limit=wanted)
     items = [*kept, *found[: wanted - 1]]
-    return Walked(items, items[-1].item_id if len(found) == wanted and items else None)
+    if len(found) < wanted or not items:
+        return Walked(items, None)
+    return Walked(items, items[-1].item_id, in_tail=wanted > 1)
 
 
 def waiting(newest: FeedMap, paged: FeedMap) -> int:

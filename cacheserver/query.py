@@ -53,6 +53,7 @@ def ask_of(request: web.Request, settings: Server) -> Ask:
         None if after is None else an_id(after, "after"),
         _limit(query["limit"], settings) if "limit" in query else settings.page_items,
         a_generation(query["generation"]) if "generation" in query else None,
+        sized="limit" in query,
     )
 
 

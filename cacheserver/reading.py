@@ -47,7 +47,7 @@ class Reader:
                 self._residency.paged(shelf, start.feed)
         walked = await walk(viewer, start, ask, self._older)
         feed = start.feed
-        if walked.next is not None and walked.next not in feed:
+        if walked.next is not None and walked.in_tail:
             found.shelf.reached(feed, walked.next)
         page = FeedPage(
             viewer,

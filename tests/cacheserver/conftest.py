@@ -25,7 +25,7 @@ from feedgen.feed.record import Bulk
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.roles import TRENDING_KEY
 from feedgen.feed.store import MemoryFeedStore
-from tests.cacheserver.doubles import NOW, Hand, HandGenerator, HandOlder, bulk
+from tests.cacheserver.doubles import NOW, Hand, HandGenerator, HandOlder, NoLog, bulk
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Rig:
     residency: Residency
     removals: RemovalIndex
     store: MemoryFeedStore
-    log: EventLog
+    log: EventLog | NoLog
     generator: HandGenerator | None
     older: HandOlder | None
     app: web.Application
@@ -155,7 +155,9 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         ) -> Rig:
             settings = settings or Settings()
             clock, monotonic = Hand(NOW), Hand(1_000.0)
-            log = await stack.enter_async_context(await EventLog.open(settings.log, tmp_path))
+            log = more.pop("log", None) or NoLog()
+            if log is EventLog:
+                log = await stack.enter_async_context(await EventLog.open(settings.log, tmp_path))
             removals = RemovalIndex(settings.state.removals_kept)
             residency = Residency(settings, monotonic, removals)
             store = more.pop("store", None) or MemoryFeedStore()
@@ -165,7 +167,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 monotonic=monotonic,
                 residency=residency,
                 store=store,
-                log=more.pop("log", log),
+                log=log,
                 generator=generator,
                 older=older,
                 **more,

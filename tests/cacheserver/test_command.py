@@ -9,7 +9,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
+from cacheserver.__main__ import cli
 from feedgen.config import Log
 from feedgen.eventlog import EventLog
 from feedgen.feed.store import SqliteFeedStore
@@ -28,12 +30,6 @@ async def cacheserver(*arguments: str, cwd: Path) -> AsyncIterator[asyncio.subpr
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-async def outcome(*arguments: str, cwd: Path) -> tuple[int | None, bytes, bytes]:
-    async with cacheserver(*arguments, cwd=cwd) as process, asyncio.timeout(20):
-        out, err = await process.communicate()
-        return process.returncode, out, err
 
 
 async def test_it_serves_what_others_generate_and_stops_cleanly(tmp_path):
@@ -69,35 +65,36 @@ async def test_it_serves_what_others_generate_and_stops_cleanly(tmp_path):
 async def test_a_busy_port_is_one_line_and_exit_1(tmp_path):
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    code, out, err = await outcome("--data", "data", "--port", str(port), cwd=tmp_path)
+    async with cacheserver("--data", "data", "--port", str(port), cwd=tmp_path) as process, asyncio.timeout(20):
+        out, err = await process.communicate()
     server.close()
-    assert (code, out) == (1, b"")
+    assert (process.returncode, out) == (1, b"")
     assert err.decode() == f"cacheserver: port {port} on 127.0.0.1 is in use; choose another one with --port (0: any)\n"
 
 
-async def test_a_wrong_setting_is_one_line_and_exit_1(tmp_path):
-    (tmp_path / "config.yaml").write_text("cache: {max_bites: 5}")
-    code, _, err = await outcome(cwd=tmp_path)
-    assert code == 1
-    assert b"cache.max_bites" in err
-    assert err.count(b"\n") == 1
+def test_a_wrong_setting_is_one_line_and_exit_1(tmp_path):
+    (tmp_path / "wrong.yaml").write_text("cache: {max_bites: 5}")
+    said = CliRunner().invoke(cli, ["--config", str(tmp_path / "wrong.yaml")])
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "cache.max_bites" in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_data_directory_that_cannot_be_is_one_line_and_exit_1(tmp_path):
+    (tmp_path / "file").write_text("")
+    said = CliRunner().invoke(cli, ["--data", str(tmp_path / "file" / "data"), "--port", "0"])
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr.startswith("cacheserver: ")
+    assert said.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--prot", "1"], ["what"]])
-async def test_a_wrong_option_is_exit_2(tmp_path, arguments):
-    code, out, _ = await outcome(*arguments, cwd=tmp_path)
-    assert (code, out) == (2, b"")
+def test_a_wrong_option_is_exit_2(arguments):
+    said = CliRunner().invoke(cli, arguments)
+    assert (said.exit_code, said.stdout) == (2, "")
 
 
-async def test_a_data_directory_that_cannot_be_is_one_line_and_exit_1(tmp_path):
-    (tmp_path / "file").write_text("")
-    code, _, err = await outcome("--data", "file/data", "--port", "0", cwd=tmp_path)
-    assert code == 1
-    assert err.count(b"\n") == 1
-    assert b"Traceback" not in err
-
-
-async def test_help_has_an_example(tmp_path):
-    code, out, _ = await outcome("--help", cwd=tmp_path)
-    assert code == 0
-    assert b"Example:" in out
+def test_help_has_an_example():
+    said = CliRunner().invoke(cli, ["--help"])
+    assert said.exit_code == 0
+    assert "Example:" in said.stdout

@@ -33,7 +33,7 @@ async def logged(rig):
 
 
 async def test_ndjson_goes_into_the_log_and_bad_lines_are_named_from_1(start):
-    rig = await start()
+    rig = await start(log=EventLog)
     body = lines(event(1), b"", b"{", event(2, object=7), b"[]", event(3, ts=NOW + 1e6), event(1)) + b"\r\n"
     answer = await post(rig, body)
     assert answer.status == 202
@@ -54,7 +54,7 @@ async def test_ndjson_goes_into_the_log_and_bad_lines_are_named_from_1(start):
     ],
 )
 async def test_arrays_go_into_the_log_and_bad_entries_are_named_from_0(start, media_type, encode):
-    rig = await start()
+    rig = await start(log=EventLog)
     answer = await post(rig, encode([event(1), 5, event(2, id=None), event(3, id=33, actor=5)]), media_type)
     assert answer.status == 202
     assert [refused["index"] for refused in answer.json["refused"]] == [1, 2]
@@ -64,7 +64,7 @@ async def test_arrays_go_into_the_log_and_bad_entries_are_named_from_0(start, me
 
 
 async def test_the_same_batch_twice_counts_once(start):
-    rig = await start()
+    rig = await start(log=EventLog)
     first, second = await post(rig, lines(event(1), event(2))), await post(rig, lines(event(1), event(2)))
     assert (first.json["appended"], first.json["duplicate"]) == (2, 0)
     assert (second.json["appended"], second.json["duplicate"]) == (0, 2)
@@ -95,9 +95,9 @@ async def test_the_same_batch_twice_counts_once(start):
     ],
 )
 async def test_a_body_that_is_no_use_is_a_problem(start, body, media_type, status, word):
-    rig = await start(settings=Settings(server=Server(events_per_request=20, body_max_bytes=4_096)))
+    rig = await start(log=EventLog, settings=Settings(server=Server(events_per_request=20, body_max_bytes=4_096)))
     if len(body) > 50_000:
-        rig = await start()
+        rig = await start(log=EventLog)
     answer = await post(rig, body, media_type)
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -106,7 +106,7 @@ async def test_a_body_that_is_no_use_is_a_problem(start, body, media_type, statu
 
 
 async def test_when_every_event_is_refused_the_problem_lists_them(start):
-    rig = await start()
+    rig = await start(log=EventLog)
     answer = await post(rig, lines({"x": 1}, event(1, type="lik")))
     assert answer.status == 400
     assert [refused["line"] for refused in answer.json["refused"]] == [1, 2]
@@ -114,7 +114,7 @@ async def test_when_every_event_is_refused_the_problem_lists_them(start):
 
 
 async def test_a_body_that_turns_out_too_large_while_it_comes_is_refused(start):
-    rig = await start(settings=Settings(server=Server(body_max_bytes=4_096)))
+    rig = await start(log=EventLog, settings=Settings(server=Server(body_max_bytes=4_096)))
 
     async def endless():
         for _ in range(100):
@@ -126,7 +126,7 @@ async def test_a_body_that_turns_out_too_large_while_it_comes_is_refused(start):
 
 
 async def test_compressed_bodies_are_read_and_bounded_by_what_they_unpack_to(start):
-    rig = await start(settings=Settings(server=Server(body_max_bytes=100_000)))
+    rig = await start(log=EventLog, settings=Settings(server=Server(body_max_bytes=100_000)))
     packed = gzip.compress(lines(event(1)))
     assert (await post(rig, packed, **{"Content-Encoding": "gzip"})).status == 202
     bomb = gzip.compress(b" " * 5_000_000)
@@ -140,7 +140,7 @@ async def test_compressed_bodies_are_read_and_bounded_by_what_they_unpack_to(sta
 
 
 async def test_views_are_one_view_event(start):
-    rig = await start(new_id=lambda: "made-up")
+    rig = await start(log=EventLog, new_id=lambda: "made-up")
     answer = await rig.call("POST", "/v1/views", json={"user_id": 5, "items": ["p2", 1]})
     assert answer.status == 202
     assert answer.json == {"offset": 1, "appended": 1, "duplicate": 0, "refused": []}
@@ -175,7 +175,7 @@ async def test_views_are_one_view_event(start):
     ],
 )
 async def test_bad_views_are_refused(start, body):
-    rig = await start()
+    rig = await start(log=EventLog)
     answer = await rig.call("POST", "/v1/views", json=body)
     assert answer.status == 400
     assert answer.json["detail"]
@@ -183,7 +183,7 @@ async def test_bad_views_are_refused(start, body):
 
 
 async def test_not_a_number_is_no_time(start):
-    rig = await start()
+    rig = await start(log=EventLog)
     for path, body in (
         ("/v1/views", {"user_id": "u1", "items": ["p1"], "ts": float("nan")}),
         ("/v1/events", [event(1, ts=float("nan"))]),
@@ -208,7 +208,7 @@ async def test_a_log_that_cannot_be_written_is_not_acknowledged(start, caplog):
 
 
 async def test_an_acknowledged_event_is_seen_by_another_reader_of_the_log(start, tmp_path):
-    rig = await start()
+    rig = await start(log=EventLog)
     answers = await asyncio.gather(*(post(rig, lines(event(number))) for number in range(20)))
     async with await EventLog.open(rig.settings.log, tmp_path) as other:
         ids = {each.id for _, each in await other.read(0, 100)}
@@ -217,7 +217,7 @@ async def test_an_acknowledged_event_is_seen_by_another_reader_of_the_log(start,
 
 
 async def test_100_continue_is_sent_unless_the_body_is_refused_unseen(start):
-    rig = await start(settings=Settings(server=Server(body_max_bytes=2_000)))
+    rig = await start(log=EventLog, settings=Settings(server=Server(body_max_bytes=2_000)))
     good = await rig.call("POST", "/v1/events", data=lines(event(1)), headers={"Content-Type": NDJSON}, expect100=True)
     assert good.status == 202
     answer = await rig.call("POST", "/v1/events", data=b"", headers={"Content-Type": NDJSON, "Expect": "a-miracle"})

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from feedgen.config import Cache, Server, Settings
+from feedgen.feed.feedmap import FeedMap
 from tests.cacheserver.doubles import HandOlder, bulk, event, posts
 
 
@@ -43,6 +44,7 @@ async def test_the_link_names_a_limit_only_if_the_request_did(start):
     await rig.put("u1", ["p1", "p2"])
     assert "limit" not in (await rig.get("/v1/feeds/u1")).headers["Link"]
     assert "limit=1" in (await rig.get("/v1/feeds/u1?limit=1")).headers["Link"]
+    assert "limit=1" in (await rig.get("/v1/feeds/u1?%6Cimit=1")).headers["Link"]
 
 
 async def test_the_last_page_has_no_next(start):
@@ -153,6 +155,17 @@ async def test_msgpack_by_accept(start):
     refused = await rig.get("/v1/feeds/u1", Accept="text/html")
     assert refused.status == 406
     assert refused.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_first_page_does_not_build_the_jump_index(start, monkeypatch):
+    """It would cost more than all the rest of the request (measured: half of the pages/s)."""
+    built = []
+    monkeypatch.setattr(FeedMap, "_build_index", lambda feed: built.append(feed))
+    rig = await start(older=HandOlder(posts(["o1", "o2"])))
+    await rig.put("u1", [f"p{i}" for i in range(50)])
+    for _ in range(2):
+        assert (await rig.feed("u1", limit=20)).status == 200
+    assert built == []
 
 
 async def test_if_none_match_saves_the_body(start):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from feedgen.eventlog import EventLog
 from tests.cacheserver.doubles import HandOlder, posts
 
 STATUS = re.compile(rb"^HTTP/1\.[01] (\d{3}) ", re.MULTILINE)
@@ -59,7 +60,7 @@ def request(rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_no_bytes_make_a_5xx(start, make_client, caplog, seed):
-    rig = await start(older=HandOlder(posts(["p1", "p2", "p3"])))
+    rig = await start(log=EventLog, older=HandOlder(posts(["p1", "p2", "p3"])))
     await rig.put("u1", ["p1", "p2"])
     rng = random.Random(seed)
     seen: set[int] = set()

@@ -109,7 +109,7 @@ EXCLUDED = {
 
 
 @schema.parametrize()
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_server_does_what_the_document_says(case, url):
     excluded = [check for check, paths in EXCLUDED.items() if case.path in paths]
     case.call_and_validate(base_url=url, excluded_checks=excluded)

@@ -75,6 +75,7 @@ async def test_metrics_tell_what_happened(start):
     assert samples["forefeed_cache_feeds",] == 1
     assert samples["forefeed_cache_bytes",] == rig.residency.nbytes > 0
     assert samples["forefeed_cache_evictions_total",] == 0
+    assert samples["forefeed_miss_wait_seconds_count",] == 2
     assert samples["forefeed_state_posts",] == 17
 
 
