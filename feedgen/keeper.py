@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from feedgen.errors import BadEvent, LogError
+from feedgen.errors import LogError
 from feedgen.eventlog import EventLog
 from feedgen.events import Event
 from feedgen.feed.removals import RemovalIndex
@@ -52,7 +52,7 @@ class StateKeeper:
                 while await self._fold_next(None):
                     pass
                 failing = False
-            except (LogError, BadEvent) as error:
+            except LogError as error:
                 if not failing:
                     _log.error("the event log cannot be read, trying again every %s s: %s", self._poll_s, error)
                 failing = True
