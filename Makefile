@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install demo test lint format constraints clean
+.PHONY: install demo test lint bench-main format constraints clean
 
 install: .venv/.installed
 
@@ -28,6 +28,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The main job end to end; every figure of docs/performance.md comes from a bench target.
+bench-main: install
+	@$(BIN)/loadtest main-job $(ARGS)
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ import typer
 import uvloop
 
 try:
+    from loadtest.main_job import measure
     from loadtest.readers import Plan, read_pages
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -58,6 +59,26 @@ def pages(
     if tally.failures or not tally.latencies_s:
         print("loadtest: there were failures; see the JSON", file=sys.stderr)
         raise typer.Exit(1)
+
+
+@app.command("main-job", epilog="Example: loadtest main-job --viewers 1000 --rounds 3")
+def main_job(
+    viewers: Annotated[int, typer.Option(min=1, max=100_000)] = 2_000,
+    rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Of reading, per round.")] = 5.0,
+    connections: Annotated[int, typer.Option(min=1, max=1_000)] = 16,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Import, generate, serve and read a seeded network with real processes. Prints one JSON object."""
+    try:
+        figures = measure(viewers, rounds, seconds, connections, lambda line: print(line, file=sys.stderr))
+    except (RuntimeError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    result = json.dumps(figures)
+    print(result)
+    if json_file is not None:
+        json_file.write_text(result + "\n")
 
 
 def _is_loopback(host: str) -> bool:
