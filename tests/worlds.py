@@ -40,7 +40,7 @@ _TYPES: Final = (
 
 MOMENTS: Final = (
     *(NOW, NOW - 30.0, NOW - 31.0, NOW - HOUR, NOW - DAY, NOW - DAY, NOW - 2 * DAY, NOW - 2 * DAY - 6 * HOUR),
-    *(NOW - 4 * DAY, NOW - 4 * DAY - 1.0, NOW - 6 * DAY, NOW + 30.0, NOW + DAY),
+    *(NOW - 4 * DAY, NOW - 4 * DAY - 1.0, NOW - 9 * DAY, NOW + 30.0, NOW + DAY),
 )
 """Few, so that many events are of one moment: hours and days around NOW, the edges of SMALL's spans, a day ahead."""
 

@@ -12,7 +12,9 @@ from feedgen.state.columns import Column, EventIds, ints
 from feedgen.state.symbols import Symbols
 
 UNKNOWN: Final = -1
-_DAY_S: Final = 86_400.0
+_SLACK_S: Final = 3 * 86_400.0
+"""Posts stay this much longer than they can be shown: the newest event may be dated a day ahead of now, and a reader
+may page on through a feed that has been stale for a day, as of when it was made."""
 TOPICS_MAX: Final = 16
 """Topics of a post that count, the first ones given; more are kept in the log only."""
 
@@ -26,11 +28,11 @@ class Posts:
     def __init__(self, symbols: Symbols, retention_s: float, per_author: int) -> None:
         """An author's recent posts are the newest `per_author`.
 
-        Those `retention_s` older than the newest post of everyone leave when their author posts again, so that an
-        author's list is read with a bound on `created`.
+        Those `retention_s` and three days older than the newest post of everyone leave when their author posts again:
+        whoever reads an author's list sets the bound on `created`.
         """
         self._symbols = symbols
-        self._retention_s = retention_s + _DAY_S  # events may be dated up to a day ahead of now
+        self._retention_s = retention_s + _SLACK_S
         self._per_author = per_author
         self._author = Column(np.int32, UNKNOWN)
         self._created = Column(np.float64, 0.0)

@@ -133,11 +133,11 @@ class TestRetention:
 
     def test_an_old_post_leaves_when_its_author_posts_again(self) -> None:
         story = Story(SMALL)
-        story.tell("a", "post", "old", days=6)
+        story.tell("a", "post", "old", days=7.1)
         story.tell("a", "post", "new")
         assert story.state.posts.recent_of(0).tolist() == [story.state.post_ids.find("new")]
 
-    def test_a_day_of_grace_for_events_dated_ahead(self) -> None:
+    def test_a_post_dated_ahead_does_not_push_out_what_may_still_be_shown(self) -> None:
         story = Story(SMALL)
         story.tell("a", "post", "old", days=3.9)
         story.tell("a", "post", "ahead", days=-1)
