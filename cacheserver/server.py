@@ -20,6 +20,10 @@ KEEPALIVE_S: Final = 75.0
 """Real seconds from one answer to the end of the next request's headers. aiohttp's own hour would let anyone who sends
 half a request line hold a connection that long; it has no other deadline on headers."""
 
+BACKLOG: Final = 4_096
+"""Connections that may wait to be accepted. With aiohttp's 128, of 1,000 clients that connect at once some wait for
+seconds until their SYN is sent again."""
+
 
 class Listening:
     """A server that takes requests at `host`:`port` until `stop`."""
@@ -58,7 +62,7 @@ async def serve(app: web.Application, settings: Settings, host: str, port: int) 
         shutdown_timeout=server.shutdown_s,
     )
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
     try:
         await site.start()
     except OSError as error:

@@ -24,6 +24,7 @@ from cacheserver.wire import JSON, MSGPACK, X_MSGPACK
         ("text/html, */*;q=0.1", JSON),
         ("application/msgpack;q=0.1, */*;q=0.5", JSON),
         ("application/json;q=0.1, application/*;q=0.2", MSGPACK),
+        ("application/*;q=0.9, application/json;q=0.1, application/msgpack;q=0.2, application/x-msgpack;q=0", MSGPACK),
         ("application/json ; q = 1.000", JSON),
         ("text/html", None),
         ("application/json;q=0", None),

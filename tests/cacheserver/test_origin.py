@@ -10,7 +10,7 @@ from feedgen.config import Server, Settings
 from feedgen.errors import GenerationFailed, QueueFull, StoreError
 from feedgen.feed.roles import StoredRecord
 from feedgen.feed.store import MemoryFeedStore
-from tests.cacheserver.doubles import bulk, until
+from tests.cacheserver.doubles import bulk, event, until
 
 PATIENT = Settings(server=Server(generate_deadline_s=30.0))
 HURRIED = Settings(server=Server(generate_deadline_s=0.01))
@@ -217,3 +217,21 @@ async def test_closing_ends_flights_and_looks(start, generator):
     await rig.origin.close()
     await until(lambda: rig.origin.under_way == 0)
     assert len(asyncio.all_tasks()) == len(before) - 1
+
+
+async def test_what_is_removed_between_landing_and_waking_is_not_shown(start, generator):
+    rig = await start(settings=PATIENT, generator=generator)
+    generator.feeds["u1"] = bulk(["p1", "p2"])
+    generator.gate.clear()
+    reader = asyncio.create_task(rig.feed("u1"))
+    await until(lambda: rig.origin.waiting == 1)
+    flight = rig.origin._flights["u1"].task
+    assert flight is not None
+
+    def remove(_: object) -> None:
+        rig.removals.fold(11, event("delete", "a1", "p1"))
+        rig.removals.advance(11)
+
+    flight.add_done_callback(remove)
+    generator.gate.set()
+    assert (await reader).ids == ["p2"]

@@ -142,6 +142,7 @@ class WalkMachine(RuleBasedStateMachine):
         assert not self.older.gone.intersection(ids), "a removed item came back"
         assert not set(walk.served).intersection(ids), "an item came twice"
         assert len(set(ids)) == len(ids) <= limit
+        assert all(item.created_at <= page.generated_at for item in page.items), "newer than the generation"
         walk.served += ids
         walk.generation, walk.after = generation, page.next
         if page.next is None:
