@@ -70,6 +70,7 @@ _ALLOW: Final = {"Allow": (str, "methods this path knows")}
 _COMMON: Final = {
     404: _problem("nothing at this path"),
     405: _problem("the path does not know the method", _ALLOW),
+    417: _problem("Expect asks for something else than 100-continue"),
     500: _problem("an error on the server's side; it has been logged"),
 }
 _BAD: Final = _problem("the request is wrong; `detail` says how")

@@ -284,6 +284,31 @@ async def test_a_lost_generation_goes_on_by_time_and_leaves_nothing_out(start):
     assert (await rig.feed("u1", after="o1")).ids == ["o2"]
 
 
+async def test_a_walk_without_generation_stays_in_its_own_tail(start):
+    older = HandOlder(posts(["p1", "p2", "o1", "o2", "o3", "o4"]))
+    rig = await start(older=older)
+    # o1 and o2 also trend; p2's reader must not be led into the trending feed by them.
+    await rig.put_trending(["o2", "o1", "t1"])
+    assert (await rig.feed("stranger", limit=1)).ids == ["o2"]
+    await rig.put("u1", ["p1", "p2"])
+    first = await rig.feed("u1", limit=3)
+    assert first.ids == ["p1", "p2", "o1"]
+    second = await rig.feed("u1", limit=1, after="o1")
+    assert second.ids == ["o2"]
+    # The rebuilt feed leaves o4 out of its own tail, but this walk is in the tail of the build before.
+    rig.residency.replaced("u1", await rig.put("u1", ["o4", "p1"], watermark=11))
+    assert (await rig.feed("u1", limit=5, after="o2")).ids == ["o3", "o4"]
+
+
+async def test_who_pages_the_fallback_without_generation_goes_on_in_it(start, generator):
+    rig = await start(generator=generator)
+    await rig.put_trending(["t0", "t1", "t2"])
+    assert (await rig.feed("u1", limit=1)).ids == ["t0"]
+    await rig.put("u1", ["p0", "p1"], watermark=11)
+    assert (await rig.feed("u1", limit=2, after="t0")).ids == ["t1", "t2"]
+    assert (await rig.feed("u1", limit=2)).ids == ["p0", "p1"]
+
+
 async def test_stale_is_served_while_a_new_one_is_generated(start, generator):
     rig = await start(generator=generator)
     await rig.put("u1", ["p1"])

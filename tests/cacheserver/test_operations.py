@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cacheserver import negotiation
 from cacheserver.app import HANDLERS, make_app
+from cacheserver.residency import Residency
 from cacheserver.server import serve
 from feedgen.config import Server, Settings
 from feedgen.errors import ForefeedError
@@ -77,6 +78,16 @@ async def test_metrics_tell_what_happened(start):
     assert samples["forefeed_cache_evictions_total",] == 0
     assert samples["forefeed_miss_wait_seconds_count",] == 2
     assert samples["forefeed_state_posts",] == 17
+
+
+async def test_a_sweep_that_fails_is_said_when_it_does(start, monkeypatch, caplog):
+    async def fail(residency: Residency) -> None:
+        raise ZeroDivisionError("a fault in the sweep")
+
+    monkeypatch.setattr(Residency, "sweep", fail)
+    rig = await start()
+    await until(lambda: "the sweep of the cache stopped" in caplog.text)
+    assert (await rig.get("/healthz")).status == 200
 
 
 class _BrokenExplainer:
