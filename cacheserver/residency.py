@@ -153,6 +153,10 @@ class Residency:
         if shelf is not None and bulk.generation > shelf.current.generation:
             self._renew(viewer, shelf, FeedMap(bulk, self._capacity))
 
+    def has_room(self, viewer: str, feed: FeedMap) -> bool:
+        """Whether the feed can be admitted without anyone leaving. O(1)."""
+        return self.nbytes + Shelf(viewer, feed, 0.0).nbytes <= self.max_bytes
+
     def drop(self, viewer: str) -> None:
         """Forget the viewer's feed, whatever session is open."""
         self._lru.pop(viewer, None)

@@ -18,7 +18,7 @@ async def warm(residency: Residency, store: FeedStore, viewers: Iterable[str], c
         if record is None or viewer in residency:
             continue
         feed = combine(record.bulk, record.live, capacity)
-        if residency.nbytes + feed.nbytes > residency.max_bytes:
+        if not residency.has_room(viewer, feed):
             break
         admitted += residency.admit(viewer, feed) is not None
     return admitted

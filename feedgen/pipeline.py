@@ -18,7 +18,7 @@ from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
 from feedgen.ranking.features import FeatureMaker, describe, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
 from feedgen.selection.context import Epoch, ViewerContext
-from feedgen.selection.filters import Blocked, Deleted, Filter, Filtered, Hidden, OwnPosts, Seen, apply
+from feedgen.selection.filters import Blocked, Deleted, Filter, Filtered, Hidden, OwnPosts, Seen, Withheld, apply
 from feedgen.selection.ordering import ordered
 from feedgen.selection.sources import NewFromFollowees, PopularUnseen, Source, Trending, gather
 from feedgen.state.columns import SECONDS_PER_HOUR
@@ -59,7 +59,7 @@ class Pipeline:
             PopularUnseen(leave=settings.selection.trending_cap),
             Trending(settings.selection.trending_cap),
         )
-        self._safety: Sequence[Filter] = (Deleted(), Blocked(), Hidden())
+        self._safety: Sequence[Filter] = (Deleted(), Withheld(), Blocked(), Hidden())
         self._filters: Sequence[Filter] = (OwnPosts(), *self._safety, Seen())
         self._features = FeatureMaker(settings.ranking)
         self._weights = weights_of(settings.ranking)
@@ -187,7 +187,7 @@ class Pipeline:
             "user_id": viewer,
             "now": now,
             "watermark": ranked.context.epoch.watermark,
-            "followees": len(self._state.graph.followees(index)),
+            "followees": len(ranked.context.followees),
             "last_login": last_login if np.isfinite(last_login) else None,
             "candidates": ranked.candidates,
             "removed": ranked.filtered.removed,
@@ -210,7 +210,7 @@ class Pipeline:
         posts = self._state.posts
         popularity = self._state.engagement.popularity(hour, len(self._state.post_ids))
         end = (hour + 1) * SECONDS_PER_HOUR
-        possible = (posts.author >= 0) & ~posts.deleted & (posts.created < end)
+        possible = (posts.author >= 0) & ~posts.deleted & ~posts.withheld & (posts.created < end)
         possible &= posts.created >= end - self._retention_s
         shown = np.flatnonzero(possible).astype(np.int32)
         if len(shown) > self._items:  # all that could be among the first, ties at the edge included
@@ -229,7 +229,7 @@ class Pipeline:
     ) -> Bulk:
         names, users = self._state.post_ids.names, self._state.users.names
         return bulk_of_columns(
-            Generation(watermark, int(now * 1000)),
+            Generation(watermark, round(now * 1000)),
             [names[post] for post in posts.tolist()],
             [users[author] for author in self._state.posts.author[posts].tolist()],
             scores,

@@ -34,6 +34,7 @@ class Twin:
     people: set[str] = field(default_factory=set)
     posts: dict[str, Post] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    withheld: dict[str, bool] = field(default_factory=dict)
     follows: set[tuple[str, str]] = field(default_factory=set)
     barred: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     hidden: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -82,6 +83,12 @@ class Twin:
                 post.topics = list(dict.fromkeys(event.attrs["topics"]))
             if event.type == "delete":
                 self.deleted.add(str(event.object))
+            if event.type == "review":
+                self.withheld[str(event.object)] = event.attrs["state"] != "approved"
+
+    def public(self, post: str) -> bool:
+        """Whether it is neither taken back nor kept back by moderation."""
+        return post not in self.deleted and not self.withheld.get(post, False)
 
     def _reactions(self, in_time: list[Event]) -> None:
         likes: dict[tuple[str, str], Event] = {}
@@ -146,7 +153,7 @@ class Twin:
         popular = self.popularity(now)
         end = (now // HOUR_S + 1) * HOUR_S
         since = end - self.settings.state.retention_days * DAY_S
-        alive = [p for p, it in self.posts.items() if p not in self.deleted and since <= it.created < end]
+        alive = [p for p, it in self.posts.items() if self.public(p) and since <= it.created < end]
         best = sorted(alive, key=lambda p: (-popular[p], -self.posts[p].created, p))
         return [p for p in best[: self.settings.feed.items] if self.posts[p].created <= now]
 
@@ -163,7 +170,8 @@ class Twin:
         old = [p for p in network if self.posts[p].created <= login and p not in seen]
         old = sorted(old, key=lambda p: (-popular[p], -self.posts[p].created, p))[:room]
         room = min(limits.trending_cap, limits.fetch_cap - len(new) - len(old))
-        beyond = [p for p in self.trending(now) if p not in seen][:room]
+        near = {viewer, *(author for who, author in self.follows if who == viewer)}
+        beyond = [p for p in self.trending(now) if p not in seen and self.posts[p].author not in near][:room]
         found: dict[str, str] = {}
         for name, posts in (("followed", new), ("popular", old), ("trending", beyond)):
             for post in posts:
@@ -173,7 +181,7 @@ class Twin:
     def may_see(self, viewer: str, post: str) -> bool:
         """Whether the post is neither taken back, nor by someone barred, nor unwanted."""
         author = self.posts[post].author
-        return post not in self.deleted and author not in self.barred[viewer] and post not in self.hidden[viewer]
+        return self.public(post) and author not in self.barred[viewer] and post not in self.hidden[viewer]
 
     def score(self, viewer: str, post: str, now: float) -> float:
         """Σ weight × feature."""

@@ -35,7 +35,7 @@ _TYPES: Final = (
     *("post",) * 12, *("follow",) * 14, *("like",) * 4, *("view",) * 2, *("edit",) * 2, *("unlike",) * 2,
     *("login",) * 2,
     "unfollow", "block", "unblock", "mute", "unmute", "delete", "comment", "share", "save", "click", "dwell",
-    "hide", "report", "not_interested", "logout", "user", "review",
+    "hide", "report", "not_interested", "logout", "user", *("review",) * 2,
 )  # fmt: skip
 
 MOMENTS: Final = (
@@ -65,7 +65,7 @@ def _event(number: int, drawn: int) -> Event:
         "edit": {"topics": topics} if other else {"length": 3},
         "view": {"objects": [POSTS[digits[3]], POSTS[digits[4]]]},
         "dwell": {"value": 2.5},
-        "review": {"state": "pending"},
+        "review": {"state": ("pending", "approved", "rejected", "approved")[other]},
     }.get(kind, {})
     raw = {"id": f"e{number}", "type": kind, "ts": MOMENTS[digits[5]], "actor": actor, "object": target, "attrs": attrs}
     return from_object({key: value for key, value in raw.items() if value is not None}, NOW)

@@ -11,6 +11,16 @@ from feedgen.state.engagement import Engagements
 from feedgen.state.state import State
 
 
+def marked(indices: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    """True at the indices, False at the other ones of `count`.
+
+    A look-up in it takes a tenth of the time of np.isin, and fresh zeros cost nothing until they are touched.
+    """
+    mask = np.zeros(count, np.bool_)
+    mask[indices] = True
+    return mask
+
+
 @dataclass(frozen=True)
 class Epoch:
     """What a batch shares: all viewers of one (watermark, hour) see the same.
@@ -50,9 +60,14 @@ class ViewerContext:
         return self.epochs(self.now)
 
     @cached_property
+    def followees(self) -> NDArray[np.int32]:
+        """Authors the viewer follows. O(followees)."""
+        return self.state.graph.followees(self.viewer)
+
+    @cached_property
     def network(self) -> Network:
         """O(retained posts of followees)."""
-        followees = self.state.graph.followees(self.viewer)
+        followees = self.followees
         posts, counts = self.state.posts.recent_of_all(followees)
         created = self.state.posts.created[posts]
         kept = (created <= self.now) & (created >= self.now - self.retention_s)
@@ -67,9 +82,11 @@ class ViewerContext:
         return self.state.engagement.of_viewer(self.viewer)
 
     @cached_property
-    def seen(self) -> NDArray[np.int64]:
-        """Posts the viewer has seen or engaged with (who engaged has seen), in no order."""
-        return np.concatenate((self.state.impressions.seen_by(self.viewer, self.now), self.engaged.post))
+    def seen(self) -> NDArray[np.bool_]:
+        """By post: whether the viewer has seen it, or engaged with it (who engaged has seen). O(seen)."""
+        mask = marked(self.engaged.post, len(self.state.post_ids))
+        mask[self.state.impressions.seen_by(self.viewer, self.now)] = True
+        return mask
 
     @cached_property
     def last_login(self) -> float:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.selection.context import ViewerContext
+from feedgen.selection.context import ViewerContext, marked
 from feedgen.selection.ordering import ordered
 
 
@@ -24,8 +24,8 @@ class Source(Protocol):
 class NewFromFollowees:
     """Posts by followees since the viewer's last login (ever, if there was none), capped at `cap`.
 
-    Over the cap: newest first per author in turns, so that one author cannot use it up, and without those seen since the
-    login, so that a reader who has seen a cap's worth gets the rest.
+    Over the cap: newest first per author in turns, so that one author cannot use it up, and without those seen since
+    the login, so that a reader who has seen a cap's worth gets the rest.
     """
 
     name = "followed"
@@ -39,7 +39,7 @@ class NewFromFollowees:
         new = network.created > context.last_login
         cap = min(self._cap, room)
         if np.count_nonzero(new) > cap:
-            new &= ~np.isin(network.posts, context.seen)
+            new &= ~context.seen[network.posts]
         posts = network.posts[new]
         if len(posts) <= cap:
             return posts
@@ -61,7 +61,7 @@ class PopularUnseen:
         network = context.network
         old = network.created <= context.last_login
         posts, created = network.posts[old], network.created[old]
-        unseen = ~np.isin(posts, context.seen)
+        unseen = ~context.seen[posts]
         posts, created = posts[unseen], created[unseen]
         if len(posts) <= room:
             return posts
@@ -70,7 +70,7 @@ class PopularUnseen:
 
 
 class Trending:
-    """The most popular posts of everyone that the viewer has not seen, at most `cap`."""
+    """The most popular posts from beyond the viewer's network that the viewer has not seen, at most `cap`."""
 
     name = "trending"
 
@@ -81,19 +81,23 @@ class Trending:
         """O(kept trending posts)."""
         posts = context.epoch.trending
         posts = posts[context.state.posts.created[posts] <= context.now]
-        return posts[~np.isin(posts, context.seen)][: min(self._cap, room)]
+        near = marked(context.followees, len(context.state.users))
+        near[context.viewer] = True
+        beyond = ~context.seen[posts] & ~near[context.state.posts.author[posts]]
+        return posts[beyond][: min(self._cap, room)]
 
 
 def gather(
     sources: Sequence[Source], context: ViewerContext, fetch_cap: int
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Candidates of all sources, each once, and the position of the source that named it first; at most `fetch_cap`."""
+    taken = np.zeros(len(context.state.post_ids), np.bool_)
     posts = np.empty(0, np.int32)
     origin = np.empty(0, np.uint8)
     for number, source in enumerate(sources):
         found = source.candidates(context, fetch_cap - len(posts))
-        if number:
-            found = found[~np.isin(found, posts)]
+        found = found[~taken[found]]
+        taken[found] = True
         posts = np.concatenate((posts, found))
         origin = np.concatenate((origin, np.full(len(found), number, np.uint8)))
     return posts, origin

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from feedgen.state.columns import Column, EventIds, ints
 from feedgen.state.symbols import Symbols
+from feedgen.state.toggles import Toggles
 
 UNKNOWN: Final = -1
 _SLACK_S: Final = 3 * 86_400.0
@@ -22,7 +23,7 @@ TOPICS_MAX: Final = 16
 class Posts:
     """Columns by dense post index; a post may be known by an engagement before its own event comes.
 
-    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`: bool.
+    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`, `withheld`: bool.
     """
 
     def __init__(self, symbols: Symbols, retention_s: float, per_author: int) -> None:
@@ -37,6 +38,8 @@ class Posts:
         self._author = Column(np.int32, UNKNOWN)
         self._created = Column(np.float64, 0.0)
         self._deleted = Column(np.bool_, False)
+        self._withheld = Column(np.bool_, False)
+        self._reviews = Toggles()
         self._topic_at = Column(np.int64, 0)
         self._topic_count = Column(np.uint8, 0)
         self._topics = Column(np.int32, 0)
@@ -55,6 +58,7 @@ class Posts:
                 self._author,
                 self._created,
                 self._deleted,
+                self._withheld,
                 self._topic_at,
                 self._topic_count,
                 self._event,
@@ -97,6 +101,12 @@ class Posts:
         if not self._deleted[post]:
             self._deleted[post] = True
             self.live_count -= int(self._author[post] != UNKNOWN)
+
+    def review(self, post: int, withheld: bool, ts: float, event_id: str) -> None:
+        """Under review or rejected, or approved: the greatest (ts, id) decides. O(1)."""
+        self.reach()
+        if self._reviews.decide(post, 0, withheld, ts, event_id) is not None:
+            self._withheld[post] = withheld
 
     def _set_topics(self, post: int, topics: list[int]) -> None:
         kept = topics[:TOPICS_MAX]
@@ -172,6 +182,11 @@ class Posts:
     def deleted(self) -> NDArray[np.bool_]:
         """By post; a view until the next fold."""
         return self._deleted.values
+
+    @property
+    def withheld(self) -> NDArray[np.bool_]:
+        """Under review or rejected, by post; a view until the next fold."""
+        return self._withheld.values
 
     @property
     def topics(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:

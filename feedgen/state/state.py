@@ -48,6 +48,7 @@ class State:
                 self._post(e), actor, e.ts, e.id, self._topics(attrs) or []
             ),
             "edit": lambda e, _, attrs: self.posts.edit(self._post(e), e.ts, e.id, self._topics(attrs)),
+            "review": lambda e, _, attrs: self.posts.review(self._post(e), attrs["state"] != "approved", e.ts, e.id),
             "delete": lambda e, _, __: self.posts.delete(self._post(e)),
             "like": lambda e, actor, _: self.engagement.like(actor, self._post(e), True, e.ts, e.id),
             "unlike": lambda e, actor, _: self.engagement.like(actor, self._post(e), False, e.ts, e.id),
@@ -68,7 +69,7 @@ class State:
         for offset, event in events:
             actor = self.users.intern(event.actor)
             self.logins.act(actor, event.ts)
-            fold = self._folds.get(event.type)  # user, logout, review: in the log, not yet in state
+            fold = self._folds.get(event.type)  # user, logout: in the log, not yet in state
             if fold is not None:
                 fold(event, actor, event.attrs)
             self.watermark = offset

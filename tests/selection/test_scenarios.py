@@ -90,6 +90,32 @@ def test_a_deleted_post_is_gone_for_good() -> None:
     assert story.shown("vic") == []
 
 
+@pytest.mark.parametrize("state", ["pending", "rejected"])
+def test_a_post_under_review_waits_until_it_is_approved(state: str) -> None:
+    story = one_post_by()
+    story.tell("mod", "review", "p", days=1, state=state)
+    assert story.shown("vic") == []
+    assert story.shown("mod") == []  # nor does it trend
+    story.tell("mod", "review", "p", state="approved")
+    assert story.shown("vic") == ["p"]
+
+
+def test_an_approval_that_is_older_than_the_rejection_changes_nothing() -> None:
+    story = one_post_by()
+    story.tell("mod", "review", "p", days=1, state="rejected")
+    story.tell("mod", "review", "p", days=1.5, state="approved")
+    assert story.shown("vic") == []
+
+
+def test_what_a_followee_posted_does_not_use_up_the_room_for_others() -> None:
+    story = Story(Settings(selection=config.Selection(trending_cap=1)))
+    story.tell("vic", "follow", "ann", days=9)
+    story.tell("ann", "post", "p", days=2)
+    story.tell("bob", "like", "p", days=1)
+    story.tell("dan", "post", "q", days=2)
+    assert {(item.item_id, item.reason) for item in story.feed("vic")} == {("p", "followed"), ("q", "trending")}
+
+
 def test_own_posts_are_no_news() -> None:
     story = one_post_by()
     assert story.shown("ann") == []
@@ -197,4 +223,4 @@ def test_removals_are_counted_under_the_first_filter_that_makes_them() -> None:
     story.tell("vic", "like", "p")
     explained = story.pipeline.explain("vic", NOW)
     assert explained is not None
-    assert explained["removed"] == {"own": 0, "deleted": 0, "blocked": 0, "hidden": 1, "seen": 0}
+    assert explained["removed"] == {"own": 0, "deleted": 0, "withheld": 0, "blocked": 0, "hidden": 1, "seen": 0}
