@@ -19,7 +19,7 @@ from feedgen.ranking.features import FeatureMaker, describe, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
 from feedgen.selection.context import Epoch, ViewerContext
 from feedgen.selection.filters import Blocked, Deleted, Filter, Filtered, Hidden, OwnPosts, Seen, Withheld, apply
-from feedgen.selection.ordering import ordered
+from feedgen.selection.ordering import best, ordered
 from feedgen.selection.sources import NewFromFollowees, PopularUnseen, Source, Trending, gather
 from feedgen.state.columns import SECONDS_PER_HOUR
 from feedgen.state.engagement import hour_of
@@ -92,8 +92,8 @@ class Pipeline:
         features = self._features.matrix(context, posts)
         scores = finite_or_last(self._scorer.score(features))
         names = self._state.post_ids.names
-        best = ordered(names, posts, -scores)[: self._items]
-        posts, origin, features, scores = posts[best], origin[best], features[best], scores[best]
+        kept = best(names, posts, self._items, -scores)
+        posts, origin, features, scores = posts[kept], origin[kept], features[kept], scores[kept]
         diverse = penalise_repeats(scores, self._state.posts.author[posts], self._penalty)
         rank = ordered(names, posts, -diverse.adjusted)
         return Ranked(
@@ -213,11 +213,8 @@ class Pipeline:
         possible = (posts.author >= 0) & ~posts.deleted & ~posts.withheld & (posts.created < end)
         possible &= posts.created >= end - self._retention_s
         shown = np.flatnonzero(possible).astype(np.int32)
-        if len(shown) > self._items:  # all that could be among the first, ties at the edge included
-            edge = np.partition(popularity[shown], -self._items)[-self._items]
-            shown = shown[popularity[shown] >= edge]
-        best = ordered(self._state.post_ids.names, shown, -popularity[shown], -posts.created[shown])
-        return Epoch(self._state.watermark, hour, popularity, shown[best[: self._items]])
+        first = best(self._state.post_ids.names, shown, self._items, -popularity[shown], -posts.created[shown])
+        return Epoch(self._state.watermark, hour, popularity, shown[first])
 
     def _bulk(self, ranked: Ranked) -> Bulk:
         reasons = [self._sources[number].name for number in ranked.origin.tolist()]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.selection.context import ViewerContext, marked
-from feedgen.selection.ordering import ordered
+from feedgen.selection.ordering import best
 
 
 class Source(Protocol):
@@ -43,8 +43,7 @@ class NewFromFollowees:
         posts = network.posts[new]
         if len(posts) <= cap:
             return posts
-        turns = ordered(context.state.post_ids.names, posts, network.recency[new], -network.created[new])
-        return posts[turns[:cap]]
+        return posts[best(context.state.post_ids.names, posts, cap, network.recency[new], -network.created[new])]
 
 
 class PopularUnseen:
@@ -65,8 +64,7 @@ class PopularUnseen:
         posts, created = posts[unseen], created[unseen]
         if len(posts) <= room:
             return posts
-        best = ordered(context.state.post_ids.names, posts, -context.epoch.popularity[posts], -created)
-        return posts[best[:room]]
+        return posts[best(context.state.post_ids.names, posts, room, -context.epoch.popularity[posts], -created)]
 
 
 class Trending:

@@ -59,6 +59,6 @@ class EventIds:
         return self._data[start : self._ends[number]].decode()
 
 
-def ints(values: "array[int]") -> NDArray[Any]:
+def copied(values: "array[int] | array[float]") -> NDArray[Any]:
     """A numpy copy of an array; a view would forbid the array to grow. O(n)."""
     return np.array(values, dtype=np.dtype(values.typecode))

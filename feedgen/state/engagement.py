@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import SECONDS_PER_HOUR, Column, ints
+from feedgen.state.columns import SECONDS_PER_HOUR, Column, copied
 from feedgen.state.toggles import NEVER, Before, Toggles
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell")
@@ -106,7 +106,7 @@ class Engagement:
     def of_viewer(self, viewer: int) -> Engagements:
         """Everything the viewer did; copies. O(n)."""
         own = self._by_viewer.get(viewer)
-        return _unpack(ints(own) if own is not None else np.empty(0, np.int64))
+        return _unpack(copied(own) if own is not None else np.empty(0, np.int64))
 
     def popularity(self, now_hour: int, posts: int) -> NDArray[np.int64]:
         """Decayed weighted engagements of everyone by post, in UNITs; a copy of `posts` entries.
@@ -119,7 +119,7 @@ class Engagement:
                 self._cache_hour, self._cached_count = now_hour, 0
             self._cache.reach(posts)
             if self._cached_count < len(self._all):
-                fresh = _unpack(ints(self._all[self._cached_count :]))
+                fresh = _unpack(copied(self._all[self._cached_count :]))
                 np.add.at(self._cache.values, fresh.post, self._popularity.units(fresh, now_hour))
                 self._cached_count = len(self._all)
             return self._cache.values.copy()

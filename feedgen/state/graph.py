@@ -6,7 +6,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import ints
+from feedgen.state.columns import copied
 from feedgen.state.toggles import Toggles
 
 
@@ -54,7 +54,7 @@ class Graph:
     def followees(self, viewer: int) -> NDArray[np.int32]:
         """Authors the viewer follows, in no order of meaning; int32, a copy. O(followees)."""
         followed = self._followees.get(viewer)
-        return ints(followed) if followed is not None else np.empty(0, np.int32)
+        return copied(followed) if followed is not None else np.empty(0, np.int32)
 
     def barred(self, viewer: int) -> NDArray[np.int32]:
         """Authors blocked either way or muted by the viewer, ascending; int32, a copy."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import ints
+from feedgen.state.columns import copied
 from feedgen.state.symbols import Symbols
 
 _DAY_S: Final = 86_400
@@ -31,7 +31,7 @@ class Impressions:
         seen = self._seen[viewer]
         seen.extend([day | post for post in posts])
         if len(seen) > 2 * self._per_viewer:
-            self._seen[viewer] = array("q", self._latest(ints(seen)).tobytes())
+            self._seen[viewer] = array("q", self._latest(copied(seen)).tobytes())
 
     def _latest(self, seen: NDArray[np.int64]) -> NDArray[np.int64]:
         """Each post once, at its last day; of these the latest `per_viewer`, by day, ties by outside id."""
@@ -54,7 +54,7 @@ class Impressions:
         if seen is None:
             return np.empty(0, np.int64)
         since = int(now // _DAY_S - self._seen_days) << 32
-        packed = ints(seen)
+        packed = copied(seen)
         return self._latest(packed[packed >= since]) & _POST_MASK
 
     def hidden_from(self, viewer: int) -> NDArray[np.int64]:

@@ -66,10 +66,11 @@ class State:
 
     def fold(self, events: Iterable[tuple[int, Event]]) -> None:
         """Apply (offset, event) pairs in log order. O(events)."""
+        intern, act, folds = self.users.intern, self.logins.act, self._folds
         for offset, event in events:
-            actor = self.users.intern(event.actor)
-            self.logins.act(actor, event.ts)
-            fold = self._folds.get(event.type)  # user, logout: in the log, not yet in state
+            actor = intern(event.actor)
+            act(actor, event.ts)
+            fold = folds.get(event.type)  # user, logout: in the log, not yet in state
             if fold is not None:
                 fold(event, actor, event.attrs)
             self.watermark = offset

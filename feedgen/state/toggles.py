@@ -20,14 +20,14 @@ NEVER: Final = Before(False, 0.0)
 class Toggles:
     """One switch per pair of dense indices. An "off" stays as a tombstone, so that a late "on" does not undo it."""
 
-    __slots__ = ("_event", "_ids", "_on", "_slot", "_ts")
+    __slots__ = ("_ids", "_later_id", "_on", "_slot", "_ts")
 
     def __init__(self) -> None:
         self._slot: dict[int, int] = {}
         self._ts = array("d")
         self._on = bytearray()
-        self._event = array("Q")
-        self._ids = EventIds()
+        self._ids = EventIds()  # of the first event of each slot
+        self._later_id: dict[int, str] = {}  # of the one that stands, where it is another one: few switch twice
 
     def decide(self, left: int, right: int, on: bool, ts: float, event_id: str) -> Before | None:
         """Take the event in; how the switch stood before if this event is now the latest, else None. O(1)."""
@@ -37,15 +37,15 @@ class Toggles:
             self._slot[key] = len(self._ts)
             self._ts.append(ts)
             self._on.append(on)
-            self._event.append(self._ids.append(event_id))
+            self._ids.append(event_id)
             return NEVER
         known = self._ts[slot]
-        if ts < known or (ts == known and event_id <= self._ids[self._event[slot]]):
+        if ts < known or (ts == known and event_id <= (self._later_id.get(slot) or self._ids[slot])):
             return None
         before = Before(bool(self._on[slot]), known)
         self._ts[slot] = ts
         self._on[slot] = on
-        self._event[slot] = self._ids.append(event_id)
+        self._later_id[slot] = event_id
         return before
 
     def is_on(self, left: int, right: int) -> bool:
