@@ -38,6 +38,12 @@ class Served:
         self.url = url
         self.said = said
 
+    def read(self, target: str) -> str:
+        """Body of a GET that must be answered with 200."""
+        with urlopen(self.url + target, timeout=30) as response:
+            text: str = response.read().decode()
+        return text
+
     def get(self, target: str) -> tuple[dict[str, Any], dict[str, str]]:
         """JSON body and headers of a GET that must be answered with 200."""
         with urlopen(self.url + target, timeout=30) as response:
