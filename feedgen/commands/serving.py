@@ -21,6 +21,7 @@ from feedgen.commands.console import Reporter
 from feedgen.commands.engine import Engine, need_data, open_engine
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
+from feedgen.feed.roles import Clock
 from feedgen.itemstore import ItemStore, PipelineExplainer
 
 _log = logging.getLogger(__name__)
@@ -33,10 +34,14 @@ async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: 
     """
     need_data(settings, data_dir)
     need_port(host, port)
-    clock = DomainClock(time.time() if now is None else now)
+    domain = None if now is None else DomainClock(now)
+    # Without --now the wall clock itself: one that starts here and begins after the fold is late by the fold, for good,
+    # and stands still while the machine sleeps.
+    clock: Clock = domain or time.time
     with Reporter("starting") as reporter:
         async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
-            clock.begin()
+            if domain is not None:
+                domain.begin()
             async with serving(engine, settings, clock, host, port) as listening:
                 reporter.say(
                     f"feedgen: serving {len(engine.state.users):,} known users at {listening.url}; Ctrl-C stops"
@@ -59,9 +64,7 @@ def need_port(host: str, port: int) -> None:
 
 
 @asynccontextmanager
-async def serving(
-    engine: Engine, settings: Settings, clock: DomainClock, host: str, port: int
-) -> AsyncIterator[Listening]:
+async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, port: int) -> AsyncIterator[Listening]:
     """The cache server over a running engine: memory warmed first, then the log followed and feeds kept fresh.
 
     Raises ForefeedError when the port cannot be had.
