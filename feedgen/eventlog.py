@@ -178,6 +178,13 @@ class EventLog:
                     after = found[-1][0]
         return found
 
+    async def first_later(self, ts: float, until: int) -> int | None:
+        """The least offset up to `until` of an event later than `ts`; None if there is none. O(log size)."""
+        query = select(func.min(_table.c.log_offset)).where(_table.c.ts > ts, _table.c.log_offset <= until)
+        with _clear(self._name):
+            async with self._engine.connect() as connection:
+                return (await connection.execute(query)).scalar_one()
+
     async def head(self) -> int:
         """The greatest offset, 0 when the log is empty. O(log size)."""
         with _clear(self._name):

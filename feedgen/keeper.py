@@ -30,7 +30,16 @@ class StateKeeper:
         self._gate = gate
         self._batch_events = batch_events
         self._poll_s = poll_s
+        self._whole_to: int | None = None
         self.folded = 0
+
+    @property
+    def whole_to(self) -> int:
+        """Log offset up to which no event was passed over: the state's watermark, unless `catch_up` had to stop short.
+
+        Removals behind it may be among those passed over, so a feed must not claim to know them.
+        """
+        return self._state.watermark if self._whole_to is None else self._whole_to
 
     async def catch_up(self, until_ts: float | None, on_progress: Callable[[int], None]) -> None:
         """Fold the log as it is now, only events with ts ≤ `until_ts` if given (s). About 4 µs an event.
@@ -42,6 +51,9 @@ class StateKeeper:
             on_progress(count)
         async with self._gate.fold():  # what `until_ts` passed over counts as read
             self._state.watermark = max(self._state.watermark, head)
+        if until_ts is not None:
+            first = await self._log.first_later(until_ts, self._state.watermark)
+            self._whole_to = None if first is None else first - 1
         self._removals.advance(max(self._removals.head, head))
 
     async def follow(self) -> None:

@@ -107,11 +107,24 @@ async def test_until_a_moment_only_events_not_after_it_count_now_or_later(log: E
     assert rig.state.post_ids.names == ["a", "c", "e"]
     assert rig.state.watermark == rig.removals.head == await log.head()
     assert len(rig.removals) == 0
+    assert rig.keeper.whole_to == (await log.read(0, 2))[0][0]
     task = asyncio.create_task(rig.keeper.follow())
     await log.append([event("eg", "comment", "vic", "g")])
     await until(lambda: len(rig.state.engagement) == 4)
     await stop(task)
     assert rig.state.post_ids.names == ["a", "c", "e", "g"]
+    assert rig.keeper.whole_to == (await log.read(0, 2))[0][0]
+
+
+async def test_who_passes_nothing_over_knows_the_log_whole(log: EventLog) -> None:
+    rig = Rig(log)
+    await log.append(comments(0, 5))
+    await rig.keeper.catch_up(NOW, lambda count: None)
+    assert rig.keeper.whole_to == await log.head()
+    task = asyncio.create_task(rig.keeper.follow())
+    await log.append(comments(5, 5))
+    await until(lambda: rig.state.watermark == rig.keeper.whole_to == 10)
+    await stop(task)
 
 
 async def test_a_state_from_elsewhere_goes_on_from_its_watermark(log: EventLog) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feedgen.commands.console import Reporter
+from feedgen.commands.partial import PartialViewStore
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog
@@ -68,12 +69,13 @@ async def open_engine(
     """
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(await EventLog.open(settings.log, data_dir))
-        store = await SqliteFeedStore.open(data_dir / "feeds.sqlite", settings.log.busy_timeout_s)
-        stack.push_async_callback(store.close)
+        file = await SqliteFeedStore.open(data_dir / "feeds.sqlite", settings.log.busy_timeout_s)
+        stack.push_async_callback(file.close)
         state = State(settings.state, settings.ranking)
         removals = RemovalIndex(settings.state.removals_kept)
         gate = EpochGate()
         keeper = StateKeeper(log, state, removals, gate, settings.log.batch_events, settings.worker.fold_poll_s)
+        store = PartialViewStore(file, keeper)
         with Counting("folding the log", "events", await log.count()) as counting:
             await keeper.catch_up(until_ts, counting.add)
         pipeline = Pipeline(state, settings)

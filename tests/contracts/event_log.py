@@ -70,6 +70,16 @@ class EventLogContract:
         assert [event.id for _, event in await log.read(0, 1, until_ts=20.0)] == ["b"]
         assert [event.id for _, event in await log.read(0, 10, until_ts=9.0)] == []
 
+    async def test_the_first_event_later_than_a_time(self, log: EventLog) -> None:
+        await log.append([login("b", 20.0), login("a", 10.0), login("c", 30.0), login("d", 20.5)])
+        offsets = {event.id: offset for offset, event in await log.read(0, 10)}
+        head = await log.head()
+        assert await log.first_later(20.0, head) == offsets["c"]
+        assert await log.first_later(19.9, head) == offsets["b"]
+        assert await log.first_later(30.0, head) is None
+        assert await log.first_later(20.0, offsets["c"]) == offsets["c"]
+        assert await log.first_later(20.0, offsets["a"]) is None
+
     async def test_the_same_id_counts_once(self, log: EventLog) -> None:
         first = await log.append([login("a", 1.0), login("b"), login("a", 2.0)])
         assert (first.appended, first.duplicate) == (2, 1)

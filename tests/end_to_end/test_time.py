@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def _imported(run: Callable[..., Any], folder: Path, events: list[dict[str, Any]]) -> str:
     source = folder / "events.jsonl"
@@ -26,3 +28,24 @@ def test_without_now_it_is_the_wall_clocks_time_however_long_the_start_took(
         before = time.time()
         explained, _ = server.get("/v1/feeds/vic/explain")
         assert before <= explained["now"] <= time.time()
+
+
+def test_what_a_run_with_now_passed_over_as_deleted_is_not_shown_by_one_without(
+    run: Callable[..., Any], serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    now = time.time()
+    data = _imported(
+        run,
+        tmp_path,
+        [
+            {"type": "follow", "ts": now - 20_000, "actor": "vic", "object": "ann"},
+            {"type": "post", "ts": now - 9_000, "actor": "ann", "object": "kept"},
+            {"type": "post", "ts": now - 8_000, "actor": "ann", "object": "gone"},
+            {"type": "delete", "ts": now - 4_000, "actor": "ann", "object": "gone"},
+        ],
+    )
+    run("generate", "--all", "--now", str(now - 7_200), "--data", data)
+    with serve("--data", data, "--port", "0", module="cacheserver") as server:
+        page, _ = server.get("/v1/feeds/vic")
+        assert page["generated_at"] == pytest.approx(now - 7_200, abs=0.01)
+        assert _ids(page) == ["kept"]
