@@ -7,12 +7,12 @@ them sees every event once. Ids are kept as bytes, so that every id (NUL include
 import asyncio
 import errno
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -23,8 +23,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    Text,
+    delete,
     event,
     func,
+    insert,
     inspect,
     make_url,
     select,
@@ -65,6 +68,12 @@ _table: Final = Table(
     sqlite_autoincrement=True,
 )
 
+_marks: Final = Table(
+    "import_marks", MetaData(), Column("source", Text, primary_key=True), Column("mark", Text, nullable=False)
+)
+
+_Written = TypeVar("_Written")
+
 
 class Appended(NamedTuple):
     """What an append did: events new to the log, events it had already, and the log's head after it."""
@@ -84,7 +93,7 @@ class EventLog:
         """Use `open`. `name` is what error messages call the log."""
         self._engine = engine
         self._name = name
-        self._writing: set[asyncio.Task[Appended]] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
         self._turn = asyncio.Lock()  # in turn within this process; SQLite's own waiting is by polling, and unfair
 
     @classmethod
@@ -128,10 +137,14 @@ class EventLog:
         that is cancelled meanwhile waits for the end of the transaction, and does not learn what came of it.
         """
         values = [value for item in batch for value in (item.id.encode(), item.ts, events.encode(item))]
+        return await self._in_turn(self._write(len(batch), values))
+
+    async def _in_turn(self, write: Coroutine[Any, Any, _Written]) -> _Written:
+        """To its end even when the caller gives up: a connection dropped while SQLite waits for its lock would go on
+        waiting, and hold up whoever comes next.
+        """
         async with self._turn:
-            # To its end even when the caller gives up: a connection dropped while SQLite waits for its lock would go on
-            # waiting, and hold up whoever comes next.
-            writing = asyncio.create_task(self._write(len(batch), values))
+            writing = asyncio.create_task(write)
             self._writing.add(writing)
             writing.add_done_callback(self._written)
             try:
@@ -140,7 +153,7 @@ class EventLog:
                 await asyncio.wait({writing})
                 raise
 
-    def _written(self, task: asyncio.Task[Appended]) -> None:
+    def _written(self, task: asyncio.Task[Any]) -> None:
         self._writing.discard(task)
         if not task.cancelled():
             task.exception()  # seen, in case its caller gave up
@@ -183,7 +196,8 @@ class EventLog:
         query = select(func.min(_table.c.log_offset)).where(_table.c.ts > ts, _table.c.log_offset <= until)
         with _clear(self._name):
             async with self._engine.connect() as connection:
-                return (await connection.execute(query)).scalar_one()
+                first: int | None = (await connection.execute(query)).scalar_one()
+                return first
 
     async def head(self) -> int:
         """The greatest offset, 0 when the log is empty. O(log size)."""
@@ -196,6 +210,29 @@ class EventLog:
         with _clear(self._name):
             async with self._engine.connect() as connection:
                 return (await connection.execute(select(func.count()).select_from(_table))).scalar_one()
+
+    async def mark(self, source: str) -> str | None:
+        """What `set_mark` last kept for `source`: up to where it has been imported. None if nothing was."""
+        with _clear(self._name):
+            async with self._engine.connect() as connection:
+                if not await connection.run_sync(lambda sync: inspect(sync).has_table(_marks.name)):
+                    return None
+                query = select(_marks.c.mark).where(_marks.c.source == source)
+                found: str | None = (await connection.execute(query)).scalar_one_or_none()
+                return found
+
+    async def set_mark(self, source: str, mark: str) -> None:
+        """Keep how far `source` has been imported: here, since it says what this log holds. On disk at return."""
+        await self._in_turn(self._write_mark(source, mark))
+
+    async def _write_mark(self, source: str, mark: str) -> None:
+        with _clear(self._name):
+            async with self._engine.connect() as connection:
+                await self._lock(connection)
+                await connection.execute(CreateTable(_marks, if_not_exists=True))
+                await connection.execute(delete(_marks).where(_marks.c.source == source))
+                await connection.execute(insert(_marks).values(source=source, mark=mark))
+                await connection.commit()
 
     async def close(self) -> None:
         """Let go of connections and files. What was acknowledged is safe with or without it."""

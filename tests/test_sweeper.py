@@ -81,6 +81,19 @@ async def test_what_the_store_holds_already_is_known(sweeper: Sweeper, store: Me
     assert sweeper.due() == ["bea", "zoe", "edge"]
 
 
+async def test_what_knows_more_than_can_be_known_is_dropped(sweeper: Sweeper, store: MemoryFeedStore) -> None:
+    kept = [("cid", made(0)), ("bea", made(-59)), ("old", made(9e6))]
+    longer = bulk_of(Generation(8, 1), [])
+    await store.put_many([*kept, ("zoe", made(-61)), ("ann", longer), (TRENDING_KEY, made(-9e6))])
+    await sweeper.load()
+    assert await sweeper.drop_ahead(7) == 3
+    assert set(await store.generations()) == {"cid", "bea", "old"}
+    assert sweeper.due() == ["zoe", "edge"]
+    assert await sweeper.drop_ahead(7) == 0
+    await sweeper.write_trending()
+    assert await store.get(TRENDING_KEY) is not None
+
+
 async def test_the_trending_feed_is_written_and_handed_on_unless_a_newer_is_there(
     sweeper: Sweeper, store: MemoryFeedStore
 ) -> None:

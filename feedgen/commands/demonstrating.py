@@ -15,7 +15,7 @@ from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter, put_json
 from feedgen.commands.engine import Counting, Engine, open_engine
 from feedgen.commands.generating import generate_feeds
-from feedgen.commands.serving import need_port, serving, until_stopped
+from feedgen.commands.serving import drop_ahead, need_port, serving, until_stopped
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog
@@ -53,6 +53,8 @@ async def run(settings: Settings, data_dir: Path, spec: NetworkSpec, *, host: st
     clock = DomainClock(float(spec.end))
     async with _folded(settings, data_dir, clock, stages) as engine:
         viewers = [f"u{number}" for number in range(spec.viewers)]
+        with Reporter("demo") as reporter:
+            await drop_ahead(engine, reporter)
         with stages.stage("feeds"):
             feeds, feeds_per_s = await generate_feeds(engine, viewers)
         clock.begin()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feedgen.clock import DomainClock
-from feedgen.commands.console import put_json
+from feedgen.commands.console import put_json, to_stderr
 from feedgen.commands.engine import Counting, Engine, need_data, open_engine
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
@@ -27,6 +27,8 @@ async def run(settings: Settings, data_dir: Path, viewers: Sequence[str] | None,
         if not viewers:
             raise ForefeedError("the event log knows nobody (up to --now); import something first")
         feeds, feeds_per_s = await generate_feeds(engine, viewers)
+        if older := engine.pool.counters.refused_older:
+            to_stderr(f"feedgen: {older:,} feeds were not stored: as new or newer ones were there")
     put_json({"feeds": feeds, "feeds_per_s": feeds_per_s})
 
 

@@ -42,12 +42,19 @@ async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: 
         async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
             if domain is not None:
                 domain.begin()
+            await drop_ahead(engine, reporter)
             async with serving(engine, settings, clock, host, port) as listening:
                 reporter.say(
                     f"feedgen: serving {len(engine.state.users):,} known users at {listening.url}; Ctrl-C stops"
                 )
                 await until_stopped()
                 reporter.say("feedgen: stopping; requests and batches in flight are finished first")
+
+
+async def drop_ahead(engine: Engine, reporter: Reporter) -> None:
+    """Drop what the store holds of a later time or a longer log, and say so. Raises StoreError."""
+    if dropped := await engine.sweeper.drop_ahead(engine.keeper.whole_to):
+        reporter.say(f"feedgen: {dropped:,} stored feeds are of a later time or a longer log; dropped, to be made anew")
 
 
 def need_port(host: str, port: int) -> None:

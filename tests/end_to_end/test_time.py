@@ -49,3 +49,33 @@ def test_what_a_run_with_now_passed_over_as_deleted_is_not_shown_by_one_without(
         page, _ = server.get("/v1/feeds/vic")
         assert page["generated_at"] == pytest.approx(now - 7_200, abs=0.01)
         assert _ids(page) == ["kept"]
+
+
+def test_a_feed_of_a_time_that_has_not_come_gives_way(
+    run: Callable[..., Any], serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    now = time.time()
+    data = _imported(
+        run,
+        tmp_path,
+        [
+            {"type": "follow", "ts": now - 20_000, "actor": "vic", "object": "ann"},
+            {"type": "post", "ts": now - 9_000, "actor": "ann", "object": "old"},
+            {"type": "post", "ts": now - 100, "actor": "ann", "object": "new"},
+        ],
+    )
+    run("generate", "--all", "--data", data)
+    refused = run("generate", "--all", "--now", str(now - 3_600), "--data", data)
+    assert "2 feeds were not stored" in refused.stderr
+    with serve("up", "--data", data, "--now", str(now - 3_600), "--port", "0") as server:
+        page, _ = server.get("/v1/feeds/vic")
+        assert _ids(page) == ["old"]
+        assert page["generated_at"] < now
+        stranger, _ = server.get("/v1/feeds/nobody")
+        assert _ids(stranger) == ["old"]
+    assert "3 stored feeds are of a later time" in "".join(server.said)
+    run("generate", "--all", "--now", str(now + 9e6), "--data", data)
+    with serve("up", "--data", data, "--port", "0") as server:
+        page, _ = server.get("/v1/feeds/vic")
+        assert _ids(page) == ["new", "old"]
+        assert page["generated_at"] <= time.time()
