@@ -49,6 +49,8 @@ class Selection(_Section, frozen=True):
     new_cap: Count = 500
     fetch_cap: Count = 2_000
     trending_cap: Count = 100
+    adult_age: Annotated[int, Meta(ge=0, le=200)] = 18
+    common_language: str = "en"
 
 
 class Ranking(_Section, frozen=True):

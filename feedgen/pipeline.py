@@ -18,7 +18,20 @@ from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
 from feedgen.ranking.features import FeatureMaker, describe, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
 from feedgen.selection.context import Epoch, ViewerContext
-from feedgen.selection.filters import Blocked, Deleted, Filter, Filtered, Hidden, OwnPosts, Seen, Withheld, apply
+from feedgen.selection.filters import (
+    Blocked,
+    Deleted,
+    Filter,
+    Filtered,
+    Hidden,
+    OtherLanguage,
+    OwnPosts,
+    Seen,
+    Sensitive,
+    Underage,
+    Withheld,
+    apply,
+)
 from feedgen.selection.ordering import best, ordered
 from feedgen.selection.sources import NewFromFollowees, PopularUnseen, Source, Trending, gather
 from feedgen.state.columns import SECONDS_PER_HOUR
@@ -59,7 +72,15 @@ class Pipeline:
             PopularUnseen(leave=settings.selection.trending_cap),
             Trending(settings.selection.trending_cap),
         )
-        self._safety: Sequence[Filter] = (Deleted(), Withheld(), Blocked(), Hidden())
+        self._safety: Sequence[Filter] = (
+            Deleted(),
+            Withheld(),
+            Underage(),
+            Sensitive(settings.selection.adult_age),
+            OtherLanguage(settings.selection.common_language),
+            Blocked(),
+            Hidden(),
+        )
         self._filters: Sequence[Filter] = (OwnPosts(), *self._safety, Seen())
         self._features = FeatureMaker(settings.ranking)
         self._weights = weights_of(settings.ranking)
@@ -109,19 +130,17 @@ class Pipeline:
         )
 
     def trending(self, now: float) -> Bulk:
-        """The feed of viewers nobody knows: the most popular posts of everyone."""
+        """The feed of viewers nobody knows: the most popular posts that are fit for everyone."""
         epoch = self._epoch_at(now)
-        posts = epoch.trending
-        posts = posts[self._state.posts.created[posts] <= now]
+        posts, about = epoch.trending, self._state.about_posts
+        posts = posts[(self._state.posts.created[posts] <= now) & ~about.sensitive[posts] & (about.min_age[posts] == 0)]
         scores = np.linspace(1.0, 0.0, len(posts)) if len(posts) > 1 else np.ones(len(posts))
         return self._pack(posts, scores, [Trending.name] * len(posts), epoch.watermark, now)
 
     def known_post_created_at(self, item_id: str) -> float | None:
         """When a known post was created (s), None for an id that names none. O(1)."""
         post = self._state.post_ids.find(item_id)
-        if post is None or self._state.posts.author[post] < 0:
-            return None
-        return float(self._state.posts.created[post])
+        return None if post is None else self._state.posts.created_at(post)
 
     def older(
         self, viewer: str, *, until: float, after: str | None, exclude: Container[str], limit: int

@@ -73,7 +73,7 @@ def network() -> list[Event]:
 
 def test_everyone_of_a_synthetic_network_gets_a_feed(network: list[Event]) -> None:
     now = network[-1].ts
-    sources = check(made_of(folded(network, settings=Settings()), now), Twin.of(network, Settings()), now)
+    sources = check(made_of(folded(network, settings=Settings()), now), Twin.of(network, Settings(), 2_024), now)
     assert min(sources[name] for name in ("followed", "popular", "trending")) > 100
 
 

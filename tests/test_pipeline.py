@@ -43,7 +43,7 @@ def test_it_is_equal_to_its_plain_twin(found: list[Event], now: float) -> None:
         got = items_of(bulk)
         assert [item[:2] + item[3:] for item in got] == [item[:2] + item[3:] for item in expected]
         assert [item.score for item in got] == pytest.approx([item.score for item in expected], abs=1e-6)
-    assert [item.item_id for item in items_of(pipeline.trending(now))] == twin.trending(now)
+    assert [item.item_id for item in items_of(pipeline.trending(now))] == twin.for_everyone(now)
 
 
 @settings(max_examples=150, deadline=None)

@@ -7,6 +7,7 @@ logarithms and powers, whose last bit must be the same.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,12 @@ class Post:
 
     author: str
     created: float
-    topics: list[str]
+    about: dict[str, Any]
+
+    @property
+    def topics(self) -> list[str]:
+        """Each once."""
+        return list(dict.fromkeys(self.about.get("topics", [])))
 
 
 @dataclass
@@ -31,7 +37,11 @@ class Twin:
     """The state as dictionaries of outside ids, and the feeds that follow from it."""
 
     settings: Settings
+    year: int
+    """The year it is."""
     people: set[str] = field(default_factory=set)
+    about: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    """What users say about themselves."""
     posts: dict[str, Post] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     withheld: dict[str, bool] = field(default_factory=dict)
@@ -45,12 +55,14 @@ class Twin:
     logins: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, events: Iterable[Event], settings: Settings) -> "Twin":
+    def of(cls, events: Iterable[Event], settings: Settings, year: int = 2_023) -> "Twin":
         """What these events add up to."""
-        twin = cls(settings)
+        twin = cls(settings, year)
         in_time = sorted(events, key=lambda e: (e.ts, e.id))
         for event in in_time:
             twin.people.add(event.actor)
+            if event.type == "user":
+                twin.about[event.actor].update(event.attrs)
         twin._relations(in_time)
         twin._posts(in_time)
         twin._reactions(in_time)
@@ -75,12 +87,11 @@ class Twin:
     def _posts(self, in_time: list[Event]) -> None:
         for event in in_time:
             if event.type == "post" and event.object not in self.posts:
-                topics = list(dict.fromkeys(event.attrs.get("topics", [])))
-                self.posts[str(event.object)] = Post(event.actor, event.ts, topics)
+                self.posts[str(event.object)] = Post(event.actor, event.ts, dict(event.attrs))
         for event in in_time:
             post = self.posts.get(str(event.object))
-            if event.type == "edit" and "topics" in event.attrs and post and event.ts >= post.created:
-                post.topics = list(dict.fromkeys(event.attrs["topics"]))
+            if event.type == "edit" and post and event.ts >= post.created:
+                post.about.update(event.attrs)
             if event.type == "delete":
                 self.deleted.add(str(event.object))
             if event.type == "review":
@@ -157,6 +168,11 @@ class Twin:
         best = sorted(alive, key=lambda p: (-popular[p], -self.posts[p].created, p))
         return [p for p in best[: self.settings.feed.items] if self.posts[p].created <= now]
 
+    def for_everyone(self, now: float) -> list[str]:
+        """The trending posts that are fit for whoever it is."""
+        fit = [post for post in self.trending(now) if not self.posts[post].about.get("sensitive", False)]
+        return [post for post in fit if not self.posts[post].about.get("min_age", 0)]
+
     def candidates(self, viewer: str, now: float) -> dict[str, str]:
         """Post → the source that named it first."""
         limits = self.settings.selection
@@ -181,7 +197,24 @@ class Twin:
     def may_see(self, viewer: str, post: str) -> bool:
         """Whether the post is neither taken back, nor by someone barred, nor unwanted."""
         author = self.posts[post].author
-        return self.public(post) and author not in self.barred[viewer] and post not in self.hidden[viewer]
+        return (
+            self.public(post)
+            and self.fit(viewer, post)
+            and author not in self.barred[viewer]
+            and post not in self.hidden[viewer]
+        )
+
+    def fit(self, viewer: str, post: str) -> bool:
+        """Whether the viewer is of the age for it, and it is neither too sensitive nor too foreign from a stranger."""
+        it, who, limits = self.posts[post], self.about[viewer], self.settings.selection
+        near = it.author == viewer or (viewer, it.author) in self.follows
+        age = max(0, self.year - who["birth_year"]) if "birth_year" in who else None
+        if it.about.get("min_age", 0) > (age or 0):
+            return False
+        if it.about.get("sensitive", False) and (not near if age is None or age >= limits.adult_age else True):
+            return False
+        language, own = it.about.get("language"), who.get("language")
+        return near or not own or not language or language in {own, limits.common_language}
 
     def score(self, viewer: str, post: str, now: float) -> float:
         """Σ weight × feature."""

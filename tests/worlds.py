@@ -35,7 +35,7 @@ _TYPES: Final = (
     *("post",) * 12, *("follow",) * 14, *("like",) * 4, *("view",) * 2, *("edit",) * 2, *("unlike",) * 2,
     *("login",) * 2,
     "unfollow", "block", "unblock", "mute", "unmute", "delete", "comment", "share", "save", "click", "dwell",
-    "hide", "report", "not_interested", "logout", "user", *("review",) * 2,
+    "hide", "report", "not_interested", "logout", *("user",) * 4, *("review",) * 2,
 )  # fmt: skip
 
 MOMENTS: Final = (
@@ -45,6 +45,10 @@ MOMENTS: Final = (
 """Few, so that many events are of one moment: hours and days around NOW, the edges of SMALL's spans, a day ahead."""
 
 _TOPICS: Final = ((), ("tea",), ("tea",), ("jazz", "tea", "jazz"))
+_ABOUT: Final[tuple[dict[str, Any], ...]] = (
+    {}, {}, {"language": "de"}, {"language": "en"}, {"sensitive": True}, {"min_age": 18},
+    {"language": "fr", "sensitive": False},
+)  # fmt: skip
 _FIELDS: Final = (len(_TYPES), len(PEOPLE), len(PEOPLE) - 1, len(POSTS), len(POSTS), len(MOMENTS), len(_TOPICS))
 
 
@@ -61,8 +65,14 @@ def _event(number: int, drawn: int) -> Event:
         target = None
     topics = list(_TOPICS[digits[6]])
     attrs: dict[str, Any] = {
-        "post": {"topics": topics},
-        "edit": {"topics": topics} if other else {"length": 3},
+        "user": (
+            {"birth_year": 2_020},
+            {"birth_year": 1_980, "language": "de"},
+            {"language": "en"},
+            {"language": "fr"},
+        )[other],
+        "post": {"topics": topics, **_ABOUT[digits[4] % len(_ABOUT)]},
+        "edit": {"topics": topics} if other else {"length": 3, **_ABOUT[digits[4] % len(_ABOUT)]},
         "view": {"objects": [POSTS[digits[3]], POSTS[digits[4]]]},
         "dwell": {"value": 2.5},
         "review": {"state": ("pending", "approved", "rejected", "approved")[other]},

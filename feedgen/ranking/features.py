@@ -54,7 +54,7 @@ class FeatureMaker:
         return _look_up(known, np.maximum(total, 0.0) / UNIT, author[posts])
 
     def _topic_match(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float64]:
-        starts, counts, topics = context.state.posts.topics
+        starts, counts, topics = context.state.about_posts.topics
         engaged = context.engaged
         if not len(engaged.post):
             return np.zeros(len(posts))

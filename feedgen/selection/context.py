@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
@@ -65,6 +66,13 @@ class ViewerContext:
         return self.state.graph.followees(self.viewer)
 
     @cached_property
+    def near(self) -> NDArray[np.bool_]:
+        """By user: whether the viewer follows them, or is them. O(followees)."""
+        mask = marked(self.followees, len(self.state.users))
+        mask[self.viewer] = True
+        return mask
+
+    @cached_property
     def network(self) -> Network:
         """O(retained posts of followees)."""
         followees = self.followees
@@ -87,6 +95,17 @@ class ViewerContext:
         mask = marked(self.engaged.post, len(self.state.post_ids))
         mask[self.state.impressions.seen_by(self.viewer, self.now)] = True
         return mask
+
+    @cached_property
+    def age_known(self) -> bool:
+        """Whether the viewer said in which year they were born."""
+        return self.state.about_users.birth_year(self.viewer) is not None
+
+    @cached_property
+    def age(self) -> int:
+        """Years, by calendar year in UTC; 0 where it is not known."""
+        born = self.state.about_users.birth_year(self.viewer)
+        return 0 if born is None else max(0, datetime.fromtimestamp(self.now, UTC).year - born)
 
     @cached_property
     def last_login(self) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.selection.context import ViewerContext
+from feedgen.state.attributes import NONE
 
 
 class Filter(Protocol):
@@ -49,6 +50,53 @@ class Withheld:
     def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
         """O(n)."""
         return ~context.state.posts.withheld[posts]
+
+
+class Underage:
+    """Posts with a minimum age, for who is younger, or whose age is not known. Ages are by calendar year."""
+
+    name = "age"
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n)."""
+        fit: NDArray[np.bool_] = context.state.about_posts.min_age[posts] <= context.age
+        return fit
+
+
+class Sensitive:
+    """Sensitive posts, for minors, and for everyone when they come from beyond the network."""
+
+    name = "sensitive"
+
+    def __init__(self, adult_age: int) -> None:
+        self._adult_age = adult_age
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n). Who follows the author and has not said how old they are, chose to see them."""
+        sensitive = context.state.about_posts.sensitive[posts]
+        if context.age_known and context.age < self._adult_age:
+            return ~sensitive
+        return ~sensitive | context.near[context.state.posts.author[posts]]
+
+
+class OtherLanguage:
+    """Posts from beyond the network in a language that is neither the viewer's nor the common one."""
+
+    name = "language"
+
+    def __init__(self, common: str) -> None:
+        self._common = common
+
+    def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """O(n). Nothing is removed where the viewer's language or the post's is not known."""
+        state = context.state
+        own = state.about_users.language(context.viewer)
+        if own == NONE:
+            return np.ones(len(posts), np.bool_)
+        common = state.languages.find(self._common)
+        language = state.about_posts.language[posts]
+        understood = (language == NONE) | (language == own) | (language == (own if common is None else common))
+        return understood | context.near[state.posts.author[posts]]
 
 
 class Blocked:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.selection.context import ViewerContext, marked
+from feedgen.selection.context import ViewerContext
 from feedgen.selection.ordering import best
 
 
@@ -79,9 +79,7 @@ class Trending:
         """O(kept trending posts)."""
         posts = context.epoch.trending
         posts = posts[context.state.posts.created[posts] <= context.now]
-        near = marked(context.followees, len(context.state.users))
-        near[context.viewer] = True
-        beyond = ~context.seen[posts] & ~near[context.state.posts.author[posts]]
+        beyond = ~context.seen[posts] & ~context.near[context.state.posts.author[posts]]
         return posts[beyond][: min(self._cap, room)]
 
 

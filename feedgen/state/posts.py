@@ -16,8 +16,6 @@ UNKNOWN: Final = -1
 _SLACK_S: Final = 3 * 86_400.0
 """Posts stay this much longer than they can be shown: the newest event may be dated a day ahead of now, and a reader
 may page on through a feed that has been stale for a day, as of when it was made."""
-TOPICS_MAX: Final = 16
-"""Topics of a post that count, the first ones given; more are kept in the log only."""
 
 
 class Posts:
@@ -40,12 +38,8 @@ class Posts:
         self._deleted = Column(np.bool_, False)
         self._withheld = Column(np.bool_, False)
         self._reviews = Toggles()
-        self._topic_at = Column(np.int64, 0)
-        self._topic_count = Column(np.uint8, 0)
-        self._topics = Column(np.int32, 0)
         self._event = Column(np.int64, 0)
         self._ids = EventIds()
-        self._last_edit: dict[int, tuple[float, str, list[int]]] = {}
         self._recent: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
         self._newest = 0.0
         self.live_count = 0
@@ -59,41 +53,34 @@ class Posts:
                 self._created,
                 self._deleted,
                 self._withheld,
-                self._topic_at,
-                self._topic_count,
                 self._event,
             ):
                 column.reach(count)
 
-    def create(self, post: int, author: int, ts: float, event_id: str, topics: list[int]) -> None:
+    def create(self, post: int, author: int, ts: float, event_id: str) -> bool:
         """The post's own event. Given twice under two event ids, the smaller (ts, id) is the post.
 
-        Amortised O(1); O(recent posts) when it comes late; O(posts) when it takes the post from an author at the cap.
+        False if this one is not it. Amortised O(1); O(recent posts) when it comes late; O(posts) when it takes the
+        post from an author at the cap.
         """
         self.reach()
         known = int(self._author[post])
         if known != UNKNOWN:
             if (ts, event_id) >= (float(self._created[post]), self._ids[int(self._event[post])]):
-                return
+                return False
             self._leave(known, post)
         elif not self._deleted[post]:
             self.live_count += 1
         self._author[post] = author
         self._created[post] = ts
         self._event[post] = self._ids.append(event_id)
-        edit = self._last_edit.get(post)
-        self._set_topics(post, topics if edit is None or edit[0] < ts else edit[2])
         self._enter(author, post, ts)
+        return True
 
-    def edit(self, post: int, ts: float, event_id: str, topics: list[int] | None) -> None:
-        """New topics (None: the edit leaves them). The greatest (ts, id) of post and edits decides. O(1)."""
+    def created_at(self, post: int) -> float | None:
+        """When the post was made (s), None if its own event has not come. O(1)."""
         self.reach()
-        last = self._last_edit.get(post)
-        if topics is None or (last is not None and (ts, event_id) < last[:2]):
-            return
-        self._last_edit[post] = (ts, event_id, topics[:TOPICS_MAX])
-        if self._author[post] != UNKNOWN and ts >= self._created[post]:
-            self._set_topics(post, topics)
+        return float(self._created[post]) if self._author[post] != UNKNOWN else None
 
     def delete(self, post: int) -> None:
         """For good, whatever comes later. O(1)."""
@@ -107,14 +94,6 @@ class Posts:
         self.reach()
         if self._reviews.decide(post, 0, withheld, ts, event_id) is not None:
             self._withheld[post] = withheld
-
-    def _set_topics(self, post: int, topics: list[int]) -> None:
-        kept = topics[:TOPICS_MAX]
-        start = self._topics.count
-        self._topics.reach(start + len(kept))
-        self._topics.values[start:] = kept
-        self._topic_at[post] = start
-        self._topic_count[post] = len(kept)
 
     def _enter(self, author: int, post: int, ts: float) -> None:
         """Into the author's recent posts, oldest first by (created, id)."""
@@ -163,11 +142,6 @@ class Posts:
             at += len(part)
         return posts, counts
 
-    def topics_of(self, post: int) -> NDArray[np.int32]:
-        """The post's topics; a view."""
-        start = int(self._topic_at[post])
-        return self._topics.values[start : start + int(self._topic_count[post])]
-
     @property
     def author(self) -> NDArray[np.int32]:
         """Author by post; a view until the next fold."""
@@ -187,8 +161,3 @@ class Posts:
     def withheld(self) -> NDArray[np.bool_]:
         """Under review or rejected, by post; a view until the next fold."""
         return self._withheld.values
-
-    @property
-    def topics(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
-        """(first position, how many) by post, and the topics they point into; views until the next fold."""
-        return self._topic_at.values, self._topic_count.values, self._topics.values

@@ -6,6 +6,7 @@ from typing import Any
 from feedgen.config import Ranking
 from feedgen.config import State as StateSettings
 from feedgen.events import Event
+from feedgen.state.attributes import PostAttributes, UserAttributes
 from feedgen.state.engagement import KINDS, Decay, Engagement
 from feedgen.state.graph import Graph
 from feedgen.state.impressions import Impressions
@@ -31,8 +32,11 @@ class State:
         self.users = Symbols()
         self.post_ids = Symbols()
         self.topic_names = Symbols()
+        self.languages = Symbols()
         self.graph = Graph()
         self.posts = Posts(self.post_ids, settings.retention_days * _DAY_S, settings.posts_per_author)
+        self.about_posts = PostAttributes(self.topic_names, self.languages)
+        self.about_users = UserAttributes(self.languages)
         self.engagement = Engagement(Decay(kind_weights(ranking), ranking.engagement_half_life_hours))
         self.impressions = Impressions(self.post_ids, settings.seen_days, settings.seen_per_viewer)
         self.logins = Logins()
@@ -44,10 +48,9 @@ class State:
             "unblock": lambda e, actor, _: self.graph.block(actor, self._user(e), False, e.ts, e.id),
             "mute": lambda e, actor, _: self.graph.mute(actor, self._user(e), True, e.ts, e.id),
             "unmute": lambda e, actor, _: self.graph.mute(actor, self._user(e), False, e.ts, e.id),
-            "post": lambda e, actor, attrs: self.posts.create(
-                self._post(e), actor, e.ts, e.id, self._topics(attrs) or []
-            ),
-            "edit": lambda e, _, attrs: self.posts.edit(self._post(e), e.ts, e.id, self._topics(attrs)),
+            "user": lambda e, actor, attrs: self.about_users.describe(actor, e.ts, e.id, attrs),
+            "post": self._create,
+            "edit": self._edit,
             "review": lambda e, _, attrs: self.posts.review(self._post(e), attrs["state"] != "approved", e.ts, e.id),
             "delete": lambda e, _, __: self.posts.delete(self._post(e)),
             "like": lambda e, actor, _: self.engagement.like(actor, self._post(e), True, e.ts, e.id),
@@ -70,11 +73,12 @@ class State:
         for offset, event in events:
             actor = intern(event.actor)
             act(actor, event.ts)
-            fold = folds.get(event.type)  # user, logout: in the log, not yet in state
+            fold = folds.get(event.type)  # logout: in the log, not yet in state
             if fold is not None:
                 fold(event, actor, event.attrs)
             self.watermark = offset
         self.posts.reach()
+        self.about_posts.reach(len(self.post_ids))
 
     def _user(self, event: Event) -> int:
         assert event.object is not None
@@ -84,9 +88,16 @@ class State:
         assert event.object is not None
         return self.post_ids.intern(event.object)
 
-    def _topics(self, attrs: dict[str, Any]) -> list[int] | None:
-        names = attrs.get("topics")
-        return None if names is None else [self.topic_names.intern(name) for name in dict.fromkeys(names)]
+    def _create(self, event: Event, actor: int, attrs: dict[str, Any]) -> None:
+        post = self._post(event)
+        if self.posts.create(post, actor, event.ts, event.id):
+            self.about_posts.reach(post + 1)
+            self.about_posts.create(post, event.ts, attrs)
+
+    def _edit(self, event: Event, _: int, attrs: dict[str, Any]) -> None:
+        post = self._post(event)
+        self.about_posts.reach(post + 1)
+        self.about_posts.edit(post, event.ts, event.id, attrs, self.posts.created_at(post))
 
     def _engage(self, event: Event, actor: int, _: Any) -> None:
         self.engagement.engage(actor, self._post(event), event.type, event.ts)

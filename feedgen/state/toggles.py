@@ -40,13 +40,17 @@ class Toggles:
             self._ids.append(event_id)
             return NEVER
         known = self._ts[slot]
-        if ts < known or (ts == known and event_id <= (self._later_id.get(slot) or self._ids[slot])):
+        if ts < known or (ts == known and event_id <= self._id_of(slot)):
             return None
         before = Before(bool(self._on[slot]), known)
         self._ts[slot] = ts
         self._on[slot] = on
         self._later_id[slot] = event_id
         return before
+
+    def _id_of(self, slot: int) -> str:
+        later = self._later_id.get(slot)
+        return self._ids[slot] if later is None else later
 
     def is_on(self, left: int, right: int) -> bool:
         """Whether the switch is on. O(1)."""

@@ -1,10 +1,14 @@
 """Who sees what, told as it happens to people; each with its mirror."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from feedgen import config
 from feedgen.config import Settings
-from tests.worlds import DAY, NOW, SMALL, Story
+from tests.worlds import DAY, NOW, SMALL, Story, items_of
+
+YEAR = datetime.fromtimestamp(NOW, UTC).year
 
 
 def one_post_by(author: str = "ann") -> Story:
@@ -116,6 +120,57 @@ def test_what_a_followee_posted_does_not_use_up_the_room_for_others() -> None:
     assert {(item.item_id, item.reason) for item in story.feed("vic")} == {("p", "followed"), ("q", "trending")}
 
 
+def test_a_minimum_age_keeps_out_the_younger_and_those_who_do_not_say() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    story.tell("ann", "post", "p", days=2, min_age=18)
+    assert story.shown("vic") == []
+    story.tell("vic", "user", birth_year=YEAR - 17)
+    assert story.shown("vic") == []
+    story.tell("vic", "user", birth_year=YEAR - 18)
+    assert story.shown("vic") == ["p"]
+
+
+def test_an_edit_can_raise_the_minimum_age_and_lift_it() -> None:
+    story = one_post_by()
+    story.tell("ann", "edit", "p", days=1, min_age=18)
+    assert story.shown("vic") == []
+    story.tell("ann", "edit", "p", min_age=0)
+    assert story.shown("vic") == ["p"]
+
+
+def test_sensitive_posts_come_from_followees_only_and_not_to_minors() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    story.tell("ann", "post", "p", days=2, sensitive=True)
+    story.tell("bob", "post", "q", days=2, sensitive=True)
+    assert story.shown("vic") == ["p"]
+    story.tell("vic", "user", birth_year=YEAR - 17)
+    assert story.shown("vic") == []
+    story.tell("vic", "user", birth_year=YEAR - 30)
+    assert story.shown("vic") == ["p"]
+
+
+def test_strangers_are_shown_in_a_language_the_viewer_reads_followees_in_any() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    for author, language in (("ann", "fr"), ("bob", "fr"), ("dan", "de"), ("eve", "en"), ("fay", None)):
+        about = {} if language is None else {"language": language}
+        story.tell(author, "post", f"by-{author}", days=2, **about)
+    everyone = {"by-ann", "by-bob", "by-dan", "by-eve", "by-fay"}
+    assert set(story.shown("vic")) == everyone
+    story.tell("vic", "user", language="de")
+    assert set(story.shown("vic")) == everyone - {"by-bob"}
+
+
+def test_who_is_not_known_is_shown_what_is_fit_for_everyone() -> None:
+    story = Story()
+    story.tell("ann", "post", "p", days=2, sensitive=True)
+    story.tell("ann", "post", "q", days=2, min_age=12)
+    story.tell("ann", "post", "r", days=2)
+    assert [item.item_id for item in items_of(story.pipeline.trending(NOW))] == ["r"]
+
+
 def test_own_posts_are_no_news() -> None:
     story = one_post_by()
     assert story.shown("ann") == []
@@ -223,4 +278,14 @@ def test_removals_are_counted_under_the_first_filter_that_makes_them() -> None:
     story.tell("vic", "like", "p")
     explained = story.pipeline.explain("vic", NOW)
     assert explained is not None
-    assert explained["removed"] == {"own": 0, "deleted": 0, "withheld": 0, "blocked": 0, "hidden": 1, "seen": 0}
+    assert explained["removed"] == {
+        "own": 0,
+        "deleted": 0,
+        "withheld": 0,
+        "age": 0,
+        "sensitive": 0,
+        "language": 0,
+        "blocked": 0,
+        "hidden": 1,
+        "seen": 0,
+    }

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.events import Event
+from feedgen.state.attributes import NONE
 from feedgen.state.engagement import KINDS
 from feedgen.state.state import State
 from tests.twin import Twin
@@ -16,16 +17,27 @@ from tests.worlds import DAY, NOW, SMALL, Story, batch_sizes, events, folded, se
 SINCE = NOW - SMALL.state.retention_days * DAY
 
 
+def topics_of(state: State, post: int) -> list[int]:
+    """Indices of the post's topics."""
+    at, count, topics = state.about_posts.topics
+    found: list[int] = topics[at[post] : at[post] + count[post]].tolist()
+    return found
+
+
 def posts_of(state: State) -> dict[str, Any]:
-    """Every post met: author, creation, topics, whether deleted."""
-    posts, topics = state.posts, state.topic_names.names
+    """Every post met: author, creation, topics, language, minimum age, sensitivity, whether deleted or withheld."""
+    posts, topics, about = state.posts, state.topic_names.names, state.about_posts
     authors = [None if author < 0 else state.users.name(author) for author in posts.author.tolist()]
     return {
         name: (
             author,
             float(posts.created[index]) if author else None,
-            [topics[topic] for topic in posts.topics_of(index)],
+            [topics[topic] for topic in topics_of(state, index)],
+            None if about.language[index] == NONE else state.languages.name(int(about.language[index])),
+            int(about.min_age[index]),
+            bool(about.sensitive[index]),
             bool(posts.deleted[index]),
+            bool(posts.withheld[index]),
         )
         for index, (name, author) in enumerate(zip(state.post_ids.names, authors, strict=True))
     }
@@ -52,6 +64,8 @@ def person(state: State, index: int) -> dict[str, Any]:
         "hidden": sorted(posts[post] for post in state.impressions.hidden_from(index)),
         "last login": state.logins.last(index),
         "last active": state.logins.last_active(index),
+        "born": state.about_users.birth_year(index),
+        "language": None if (own := state.about_users.language(index)) == NONE else state.languages.name(own),
     }
 
 
@@ -82,15 +96,24 @@ def test_it_is_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
         assert told["engaged"] == twin.engaged[name]
         assert told["standing"] == Counter((post, hour, kind) for who, post, kind, hour in twin.standing if who == name)
         assert not told["taken back more often than given"]
+        said = twin.about.get(name, {})
+        assert (told["born"], told["language"]) == (said.get("birth_year"), said.get("language"))
         assert told["last login"] == twin.logins.get(name, -np.inf)
         assert told["recent"] == [p for p in reversed(twin.recent(name)) if twin.posts[p].created >= SINCE]
         own = twin.engaged.pop(name, set())
         assert [set(seen) for seen in told["seen"]] == [twin.seen(name, NOW + days * DAY) for days in range(5)]
         twin.engaged[name] = own
-    for name, (author, created, topics, deleted) in known["posts"].items():
+    for name, (author, created, topics, language, min_age, sensitive, deleted, withheld) in known["posts"].items():
         post = twin.posts.get(name)
         assert (author, created, topics) == ((post.author, post.created, post.topics) if post else (None, None, []))
+        said = post.about if post else {}
+        assert (language, min_age, sensitive) == (
+            said.get("language"),
+            said.get("min_age", 0),
+            said.get("sensitive", False),
+        )
         assert deleted == (name in twin.deleted)
+        assert withheld == twin.withheld.get(name, False)
     assert state.posts.live_count == len(set(twin.posts) - twin.deleted)
     assert state.graph.follow_count == len(twin.follows)
 
@@ -154,9 +177,9 @@ class TestRetention:
     def test_at_most_sixteen_topics_count(self) -> None:
         story = Story()
         story.tell("a", "post", "p", topics=[f"t{n}" for n in range(40)])
-        assert len(story.state.posts.topics_of(0)) == 16
+        assert len(topics_of(story.state, 0)) == 16
         story.tell("a", "edit", "p", topics=[f"e{n}" for n in range(40)])
-        assert len(story.state.posts.topics_of(0)) == 16
+        assert len(topics_of(story.state, 0)) == 16
 
 
 def test_posts_met_only_by_engagement_have_room_and_no_author() -> None:
@@ -173,5 +196,5 @@ def test_many_posts_keep_their_columns_apart() -> None:
     for number in range(200):
         story.tell(f"a{number % 7}", "post", f"p{number}", days=number / 100, topics=[f"t{number % 5}"])
     told = posts_of(story.state)
-    assert told["p123"] == ("a4", NOW - 1.23 * DAY, ["t3"], False)
+    assert told["p123"] == ("a4", NOW - 1.23 * DAY, ["t3"], None, 0, False, False, False)
     assert len(told) == 200
