@@ -134,12 +134,14 @@ class Origin:
             self.waits += 1
             self.waited_s += self._monotonic() - began
         shelf = task.result() if task.done() and not task.cancelled() and task.exception() is None else None
+        if shelf is not None:  # something may have been removed since it landed
+            shelf = self._residency.read(viewer) or self._residency.show(viewer, shelf.current)
         if shelf is not None:
-            shelf = self._residency.read(viewer) or shelf  # something may have been removed since it landed
             return Found(shelf, "miss", self._age(shelf), joined, viewer in self._residency)
         if flight.too_old is not None:
             # Admitted, so that whoever pages through it can go on when the new generation lands.
-            shelf = self._residency.admit(viewer, flight.too_old.current) or flight.too_old
+            shelf = self._residency.admit(viewer, flight.too_old.current)
+        if shelf is not None:
             return Found(shelf, "stale", self._age(shelf), joined, failed=True)
         trending = await self.trending()
         return Found(trending, "fallback", self._age(trending), joined)
@@ -178,7 +180,11 @@ class Origin:
         record = await self._store.get(viewer)
         if record is None:
             return None
-        feed = combine(record.bulk, record.live, self._settings.feed.items)
+        try:
+            feed = combine(record.bulk, record.live, self._settings.feed.items)
+        except BadRecord as error:  # bytes that could be decoded, and are no feed all the same
+            _log.warning("the stored feed of viewer %r is not used: %s", viewer, error)
+            return None
         if viewer == TRENDING_KEY or self._clock() - feed.last_generated <= self._settings.cache.stale_s:
             return self._residency.admit(viewer, feed)
         return self._residency.show(viewer, feed)

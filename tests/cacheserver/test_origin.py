@@ -4,13 +4,14 @@ import asyncio
 import logging
 
 import pytest
+from msgspec.structs import replace
 
 from cacheserver.origin import LOOK_AGAIN_S
-from feedgen.config import Server, Settings
+from feedgen.config import Server, Settings, State
 from feedgen.errors import GenerationFailed, QueueFull, StoreError
 from feedgen.feed.roles import StoredRecord
 from feedgen.feed.store import MemoryFeedStore
-from tests.cacheserver.doubles import bulk, event, until
+from tests.cacheserver.doubles import NOW, bulk, event, until
 
 PATIENT = Settings(server=Server(generate_deadline_s=30.0))
 HURRIED = Settings(server=Server(generate_deadline_s=0.01))
@@ -235,3 +236,30 @@ async def test_what_is_removed_between_landing_and_waking_is_not_shown(start, ge
     flight.add_done_callback(remove)
     generator.gate.set()
     assert (await reader).ids == ["p2"]
+
+
+async def test_a_stored_record_whose_columns_do_not_fit_is_generated_anew(start, generator, caplog):
+    rig = await start(settings=PATIENT, generator=generator)
+    torn = replace(bulk(["p1"]), scores=b"")
+    assert await rig.store.put_many([("u1", torn)]) == [True]
+    generator.feeds["u1"] = bulk(["p2"], watermark=11)
+    with caplog.at_level(logging.WARNING):
+        answer = await rig.feed("u1")
+    assert answer.ids == ["p2"]
+    assert "'u1' is not used: a record's columns differ in length" in caplog.text
+
+
+async def test_a_copy_older_than_the_removals_that_are_kept_is_not_shown_even_as_too_old(start, generator):
+    settings = Settings(server=Server(generate_deadline_s=0.01), state=State(removals_kept=1))
+    rig = await start(settings=settings, generator=generator)
+    await rig.put("u1", ["p1", "p2"], made=NOW - 2 * settings.cache.stale_s)
+    await rig.put_trending(["t1"], watermark=20)
+    generator.gate.clear()
+    reader = asyncio.create_task(rig.origin.find("u1"))
+    await until(lambda: generator.generated == ["u1"])
+    rig.removals.fold(11, event("delete", "a1", "p1"))
+    rig.removals.fold(12, event("delete", "a1", "other"))
+    rig.removals.advance(12)
+    found = await reader
+    assert found.cache == "fallback"
+    assert [item.item_id for item in found.shelf.current] == ["t1"]
