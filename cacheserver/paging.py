@@ -9,9 +9,9 @@ from collections.abc import Container, Sequence
 from typing import Final, NamedTuple
 
 from cacheserver.problems import Refusal
-from feedgen.feed.feedmap import FeedMap
+from feedgen.feed.feedmap import FeedMap, Page
 from feedgen.feed.record import FeedItem, Generation
-from feedgen.feed.roles import OlderPosts
+from feedgen.feed.roles import Hidden, OlderPosts
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -66,8 +66,10 @@ def place(feeds: Sequence[FeedMap], ask: Ask, in_tail_of: FeedMap | None = None)
     return Place(in_tail_of or feeds[0], in_tail=True, exclude=True)
 
 
-async def walk(viewer: str, start: Place, ask: Ask, older: OlderPosts | None) -> Walked:
+async def walk(viewer: str, start: Place, ask: Ask, older: OlderPosts | None, hidden: Hidden | None = None) -> Walked:
     """The page from `start`. Looks one item ahead, so that `next` never leads to an empty page.
+
+    `hidden`: what of a feed that was made for everyone this viewer is not to see.
 
     Raises Refusal (400) if `after` names no known post.
     """
@@ -78,12 +80,18 @@ async def walk(viewer: str, start: Place, ask: Ask, older: OlderPosts | None) ->
         if await older.created_at(ask.after) is None:
             raise Refusal(400, f"`after` {ask.after!r} names no known post; use `next` of the page before")
         return await _tail(viewer, start, [], ask.after, ask.limit, older)
-    page = start.feed.page(ask.after, ask.limit)
+    page = start.feed.page(ask.after, ask.limit) if hidden is None else _page_without(hidden, start.feed, ask)
     if page.more:
         return Walked(page.items, page.items[-1].item_id)
     if older is None:
         return Walked(page.items, None)
     return await _tail(viewer, start, page.items, None, ask.limit, older)
+
+
+def _page_without(hidden: Hidden, feed: FeedMap, ask: Ask) -> Page:
+    """As `feed.page`, in O(items)."""
+    seen = [item for item in feed.page(ask.after, len(feed)).items if not hidden.hides(item)]
+    return Page(seen[: ask.limit], len(seen) > ask.limit)
 
 
 async def _tail(

@@ -45,7 +45,9 @@ class Reader:
         for shelf in (found.shelf, trending):
             if shelf is not None:
                 self._residency.paged(shelf, start.feed)
-        walked = await walk(viewer, start, ask, self._older)
+        shared = trending is not None and any(start.feed is feed for feed in trending.feeds)
+        hidden = self._residency.hidden_from(viewer) if shared else None
+        walked = await walk(viewer, start, ask, self._older, hidden)
         feed = start.feed
         if walked.next is not None and walked.in_tail:
             found.shelf.reached(feed, walked.next)

@@ -16,7 +16,7 @@ from cacheserver.shelf import Shelf
 from feedgen.config import Settings
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
-from feedgen.feed.roles import TRENDING_KEY, Removals
+from feedgen.feed.roles import TRENDING_KEY, Hidden, Removals
 
 SWEEP_SLICE: Final = 1_000
 """Viewers looked at per slice of a sweep: about 0.2 ms, so that no request waits longer for it."""
@@ -96,6 +96,10 @@ class Residency:
         if shelf is not None and not self._shown(TRENDING_KEY, shelf)[0]:
             shelf = self._trending = None
         return shelf
+
+    def hidden_from(self, viewer: str) -> Hidden | None:
+        """What the viewer is not to see of the trending feed, which was not made for anybody; None for nothing."""
+        return None if self._removals is None else self._removals.hidden_from(viewer)
 
     def read(self, viewer: str) -> Shelf | None:
         """The viewer's shelf, brought forward through every removal and made the most recent; None is a miss. O(1)."""

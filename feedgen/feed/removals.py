@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from feedgen.events import FEEDBACK, Event
 from feedgen.feed.feedmap import FeedMap
+from feedgen.feed.roles import Hidden
 
 _OF_AUTHOR: Final = frozenset({"block", "mute", "unfollow"})
 _by_offset = itemgetter(0)
@@ -138,6 +139,19 @@ class RemovalIndex:
                     feed.discard_author(removal.target)
             feed.brought_to = self._head
         return True
+
+    def hidden_from(self, viewer: str) -> Hidden | None:
+        """Everything that ever left this viewer's feed alone, as far as it is kept; None for nothing. O(own).
+
+        What was undone since (unblock, a new follow) is still among it: it comes back with the viewer's own feed.
+        """
+        own = self._own(-1, viewer)
+        if not own:
+            return None
+        return Hidden(
+            frozenset(removal.target for removal in own if not removal.is_author),
+            frozenset(removal.target for removal in own if removal.is_author),
+        )
 
     def _everyones(self, since: int, feed: FeedMap) -> set[str]:
         """Posts removed for everyone since then: all of them, or if they are many those that `feed` holds."""

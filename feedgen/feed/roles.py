@@ -97,6 +97,17 @@ class Explainer(Protocol):
         ...
 
 
+class Hidden(NamedTuple):
+    """What one viewer is not to see: posts, and authors."""
+
+    posts: frozenset[str]
+    authors: frozenset[str]
+
+    def hides(self, item: FeedItem) -> bool:
+        """O(1)."""
+        return item.item_id in self.posts or item.author_id in self.authors
+
+
 class Removals(Protocol):
     """What must not be shown any more."""
 
@@ -110,6 +121,10 @@ class Removals(Protocol):
 
         False if the feed is older than the removals that are kept: it must not be shown.
         """
+        ...
+
+    def hidden_from(self, viewer: str) -> Hidden | None:
+        """What this viewer alone is not to see, for a feed that was not made for the viewer; None for nothing."""
         ...
 
 

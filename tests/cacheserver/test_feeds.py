@@ -399,3 +399,17 @@ async def test_without_an_explainer_there_is_no_such_resource(start):
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "/v1/feeds/{user_id}/explain" not in (await rig.get("/openapi.json")).json["paths"]
+
+
+async def test_the_fallback_leaves_out_whom_the_viewer_blocked_and_what_the_viewer_hid(start, generator):
+    rig = await start(generator=generator)  # it knows nobody
+    await rig.put_trending([f"t{n}" for n in range(12)])  # by a0, a1, a2, a0 …
+    for offset, told in enumerate(
+        (event("block", "u1", "a1"), event("hide", "u1", "t3"), event("hide", "u1", "t11")), 1
+    ):
+        rig.removals.fold(offset, told)
+    rig.removals.advance(3)
+    assert (await rig.feed("u1", limit=100)).ids == ["t0", "t2", "t5", "t6", "t8", "t9"]
+    assert await rig.walk("u1", 2) == ["t0", "t2", "t5", "t6", "t8", "t9"]
+    assert await rig.walk("u1", 5) == ["t0", "t2", "t5", "t6", "t8", "t9"]
+    assert len(await rig.walk("u2", 5)) == 12

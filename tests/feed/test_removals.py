@@ -8,6 +8,7 @@ from feedgen.events import Event
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import FeedItem, Generation, bulk_of
 from feedgen.feed.removals import RemovalIndex
+from feedgen.feed.roles import Hidden
 from tests.feed.twin import ListFeed
 
 VIEWERS = ("v0", "v1", "v2")
@@ -175,3 +176,29 @@ def test_a_late_event_counts_by_its_offset() -> None:
     feed = FeedMap(bulk_of(Generation(7, 1_735_655_473_000), items_of(["a"] * 8)))
     assert index.bring_forward("v", feed)
     assert "p3" not in {item.item_id for item in feed}
+
+
+def test_what_one_viewer_alone_is_not_to_see() -> None:
+    index = RemovalIndex(100)
+    told = [
+        event("hide", "v0", "p1"),
+        event("block", "v0", "v1"),
+        event("mute", "v0", "v2"),
+        event("block", "v1", "v2"),
+        event("delete", "v2", "p2"),
+    ]
+    for offset, happened in enumerate(told, 1):
+        index.fold(offset, happened)
+    index.advance(len(told))
+    assert index.hidden_from("v0") == Hidden(frozenset({"p1"}), frozenset({"v1", "v2"}))
+    assert index.hidden_from("v2") == Hidden(frozenset(), frozenset({"v1"}))
+    assert index.hidden_from("nobody") is None
+    hidden = index.hidden_from("v0")
+    assert hidden is not None
+    assert [hidden.hides(item) for item in items_of(["a", "a", "v1", "v2", "a", "a", "a", "a"])][:5] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
