@@ -89,10 +89,11 @@ class EventLog:
     Every method raises LogError, one line, when the database cannot be read or written.
     """
 
-    def __init__(self, engine: AsyncEngine, name: str) -> None:
+    def __init__(self, engine: AsyncEngine, name: str, busy_timeout_s: float) -> None:
         """Use `open`. `name` is what error messages call the log."""
         self._engine = engine
         self._name = name
+        self._busy_timeout_s = busy_timeout_s
         self._writing: set[asyncio.Task[Any]] = set()
         self._turn = asyncio.Lock()  # in turn within this process; SQLite's own waiting is by polling, and unfair
 
@@ -107,7 +108,7 @@ class EventLog:
                 Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
                 # aiosqlite's thread may outlive the loop when it cannot open the file, and print a traceback of that.
                 sqlite3.connect(str(url.database)).close()
-            log = cls(_engine(url, settings.busy_timeout_s), name)
+            log = cls(_engine(url, settings.busy_timeout_s), name, settings.busy_timeout_s)
             try:
                 await log._prepare(settings.busy_timeout_s)
             except BaseException:
@@ -135,6 +136,8 @@ class EventLog:
 
         O(n log size). Events with an id the log or an earlier part of the batch holds count as duplicates. A caller
         that is cancelled meanwhile waits for the end of the transaction, and does not learn what came of it.
+
+        Raises LogError after twice `busy_timeout_s` at most, when another process keeps the database locked.
         """
         values = [value for item in batch for value in (item.id.encode(), item.ts, events.encode(item))]
         return await self._in_turn(self._write(len(batch), values))
@@ -143,7 +146,8 @@ class EventLog:
         """To its end even when the caller gives up: a connection dropped while SQLite waits for its lock would go on
         waiting, and hold up whoever comes next.
         """
-        async with self._turn:
+        await self._take_turn(write)
+        try:
             writing = asyncio.create_task(write)
             self._writing.add(writing)
             writing.add_done_callback(self._written)
@@ -152,6 +156,19 @@ class EventLog:
             except asyncio.CancelledError:
                 await asyncio.wait({writing})
                 raise
+        finally:
+            self._turn.release()
+
+    async def _take_turn(self, write: Coroutine[Any, Any, Any]) -> None:
+        """Wait `busy_timeout_s` at most: beside a locked database the tenth in line would wait ten times as long."""
+        try:
+            async with asyncio.timeout(self._busy_timeout_s):
+                await self._turn.acquire()
+        except BaseException as error:
+            write.close()
+            if isinstance(error, TimeoutError):
+                raise LogError(f"event log {self._name}: no turn to write within log.busy_timeout_s") from None
+            raise
 
     def _written(self, task: asyncio.Task[Any]) -> None:
         self._writing.discard(task)

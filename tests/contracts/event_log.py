@@ -174,6 +174,31 @@ class EventLogContract:
             assert await ids_in(impatient) == ["e0", "e1", "e2"]
         assert (await log.append(logins(3, 6))).appended == 3
 
+    async def test_beside_a_locked_database_the_last_in_line_is_refused_as_soon_as_the_second(
+        self, log: EventLog, opener: Opener, holder: Holder
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        async with holder(), await opener(0.3) as impatient:
+            began = clock()
+            ends = await asyncio.gather(
+                *(impatient.append([login(f"e{n}")]) for n in range(12)), return_exceptions=True
+            )
+            took = clock() - began
+        assert [type(end) for end in ends] == [LogError] * 12
+        assert took < 12 * 0.3 / 2
+        assert (await log.append([login("e0")])).appended == 1
+
+    async def test_who_gives_up_before_the_turn_came_has_written_nothing(self, log: EventLog, holder: Holder) -> None:
+        async with holder():
+            first = asyncio.create_task(log.append([login("first")]))
+            second = asyncio.create_task(log.append([login("second")]))
+            await asyncio.wait({second}, timeout=0.05)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+        await first
+        assert await ids_in(log) == ["first"]
+
     async def test_an_append_whose_caller_gives_up_goes_to_its_end(self, log: EventLog, holder: Holder) -> None:
         async with holder():
             waiting = asyncio.create_task(log.append(logins(0, 5_000)))
