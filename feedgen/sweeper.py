@@ -106,7 +106,7 @@ class Sweeper:
             try:
                 await self.write_trending()
                 async with self._gate.batch():
-                    due = self.due()
+                    due = await in_thread(self.due)  # 2 µs a viewer: on the loop, every reader would wait for it
                 for viewer in due:
                     await pool.submit(viewer)
             except ForefeedError as error:

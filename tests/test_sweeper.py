@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -105,6 +106,29 @@ async def test_the_trending_feed_is_written_and_handed_on_unless_a_newer_is_ther
     assert record.bulk.items.count == 1
     await sweeper.write_trending()  # the same generation once more
     assert sink.got == [TRENDING_KEY]
+
+
+async def test_looking_for_who_is_due_does_not_stop_the_loop(story: Story, store: MemoryFeedStore) -> None:
+    threads: list[threading.Thread] = []
+    looked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Watched(Sweeper):
+        def due(self) -> list[str]:
+            threads.append(threading.current_thread())
+            loop.call_soon_threadsafe(looked.set)
+            return []
+
+    watched = Watched(story.state, story.pipeline, EpochGate(), store, lambda: NOW, WORKER, CACHE)
+
+    async with WorkerPool(lambda _: [], EpochGate(), store, watched, WORKER, rng=random.Random(1)) as pool:
+        task = asyncio.create_task(watched.run(pool))
+        async with asyncio.timeout(10):
+            await looked.wait()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert threads[0] is not threading.main_thread()
 
 
 async def test_a_sweep_has_due_feeds_made_and_then_rests(
