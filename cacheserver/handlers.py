@@ -120,12 +120,14 @@ class Handlers:
 
     async def explain(self, request: web.Request) -> web.Response:
         """GET /v1/feeds/{user_id}/explain"""
-        query_of(request)
+        query = query_of(request, ("item",))
+        item = an_id(query["item"], "item") if "item" in query else None
         viewer, media_type = viewer_of(request), wanted(request)
         assert self._services.explainer is not None
-        why = await self._services.explainer.explain(viewer)
+        why = await self._services.explainer.explain(viewer, item)
         if why is None:
-            raise Refusal(404, "this viewer has never been seen; the feed shown is the shared trending one")
+            which = "this viewer has" if item is None else "this viewer or this post has"
+            raise Refusal(404, f"{which} never been seen; viewers nobody knows get the shared trending feed")
         headers = {"Content-Type": media_type, "Vary": "Accept", "Cache-Control": "private, no-cache"}
         return web.Response(body=encode(why, media_type), headers=headers)
 

@@ -90,6 +90,7 @@ _LIMIT: Final = Parameter(
     "limit", "query", Annotated[int, Meta(ge=1, le=1_000)], "items on the page, up to server.page_items_max"
 )
 _GENERATION: Final = Parameter("generation", "query", GenerationText, "the build of the feed that the walk began in")
+_ITEM: Final = Parameter("item", "query", ItemId, "a post: what became of it, shown or not; without, the whole feed")
 _IF_NONE_MATCH: Final = Parameter("If-None-Match", "header", str, "entity tags of pages at hand; 304 if one is current")
 
 _NEGOTIATED: Final = {"Vary": (str, "Accept")}
@@ -184,7 +185,7 @@ _EXPLAIN: Final = Route(
     "GET",
     "/v1/feeds/{user_id}/explain",
     "explain",
-    "Why each item is shown, and why others were removed",
+    "Why each item is shown, and what became of a post that is not",
     {
         200: Answer(
             "sources, filters with their counts, and per item its score's parts",
@@ -192,10 +193,10 @@ _EXPLAIN: Final = Route(
             _NEGOTIATED,
         ),
         400: _BAD,
-        404: _problem("a viewer never seen"),
+        404: _problem("a viewer or a post never seen"),
         406: _NOT_ACCEPTABLE,
     },
-    (_USER,),
+    (_USER, _ITEM),
     needs="explainer",
 )
 _DELETE: Final = Route(

@@ -204,18 +204,23 @@ def demo_(
 @app.command("explain")
 def explain_(
     viewer: Annotated[str, typer.Argument(metavar="VIEWER", help="A viewer id.")],
+    item: Annotated[
+        str | None, typer.Argument(metavar="[ITEM]", help="A post id: why is it shown, or why not?")
+    ] = None,
     now: NowOption = None,
     config_path: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Say why a viewer's feed is as it is: sources, filters, and every item's score in parts.
 
+    With ITEM: what became of that post, and which filter, bound or rank kept it out.
+
     Example: feedgen explain u113 --now 2024-12-31T00:00:00Z --data ./data
     """
     from feedgen.commands import inspecting
 
     settings, data_dir = _settings(config_path, data)
-    _run(inspecting.explain(settings, data_dir, viewer, now=now))
+    _run(inspecting.explain(settings, data_dir, viewer, item, now=now))
 
 
 @app.command("status")

@@ -3,6 +3,7 @@
 from collections.abc import Container
 from typing import Any
 
+from feedgen.explaining import FeedExplainer
 from feedgen.feed.record import FeedItem
 from feedgen.feed.roles import Clock
 from feedgen.gate import EpochGate
@@ -31,14 +32,14 @@ class ItemStore:
 
 
 class PipelineExplainer:
-    """roles.Explainer over the pipeline: explains the feed that would be generated now."""
+    """roles.Explainer: explains the feed that would be generated now."""
 
-    def __init__(self, pipeline: Pipeline, gate: EpochGate, clock: Clock) -> None:
-        self._pipeline = pipeline
+    def __init__(self, explainer: FeedExplainer, gate: EpochGate, clock: Clock) -> None:
+        self._explainer = explainer
         self._gate = gate
         self._clock = clock
 
-    async def explain(self, viewer: str) -> dict[str, Any] | None:
+    async def explain(self, viewer: str, item: str | None = None) -> dict[str, Any] | None:
         """One generation's work, in a thread."""
         async with self._gate.batch():
-            return await in_thread(self._pipeline.explain, viewer, self._clock())
+            return await in_thread(self._explainer.explain, viewer, self._clock(), item)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from feedgen.config import Settings
 from feedgen.diversity import Diverse, penalise_repeats
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
-from feedgen.ranking.features import FeatureMaker, describe, weights_of
+from feedgen.ranking.features import FeatureMaker, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
 from feedgen.selection.context import Epoch, ViewerContext
 from feedgen.selection.filters import (
@@ -45,7 +45,10 @@ OLDER = "older"
 
 @dataclass(frozen=True)
 class Ranked:
-    """One viewer's feed with what led to it; parallel arrays, best first after diversity."""
+    """One viewer's feed with what led to it; parallel arrays, best first after diversity.
+
+    `considered`, `all_scores`: every candidate that passed the filters, in no order, and its score.
+    """
 
     context: ViewerContext
     candidates: dict[str, int]
@@ -56,6 +59,8 @@ class Ranked:
     scores: NDArray[np.float64]
     rank: NDArray[np.intp]
     diverse: Diverse
+    considered: NDArray[np.int32]
+    all_scores: NDArray[np.float64]
 
 
 class Pipeline:
@@ -67,7 +72,7 @@ class Pipeline:
         self._fetch_cap = settings.selection.fetch_cap
         self._items = settings.feed.items
         self._penalty = settings.diversity.author_penalty
-        self._sources: Sequence[Source] = (
+        self.sources: Sequence[Source] = (
             NewFromFollowees(settings.selection.new_cap),
             PopularUnseen(leave=settings.selection.trending_cap),
             Trending(settings.selection.trending_cap),
@@ -81,10 +86,10 @@ class Pipeline:
             Blocked(),
             Hidden(),
         )
-        self._filters: Sequence[Filter] = (OwnPosts(), *self._safety, Seen())
+        self.filters: Sequence[Filter] = (OwnPosts(), *self._safety, Seen())
         self._features = FeatureMaker(settings.ranking)
-        self._weights = weights_of(settings.ranking)
-        self._scorer: Scorer = LinearScorer(self._weights)
+        self.weights = weights_of(settings.ranking)
+        self._scorer: Scorer = LinearScorer(self.weights)
         self._epoch_lock = threading.Lock()
         self._epoch: Epoch | None = None
 
@@ -105,14 +110,15 @@ class Pipeline:
     def rank(self, viewer: int, now: float) -> Ranked:
         """The viewer's feed at `now`, by dense index."""
         context = self._context(viewer, now)
-        posts, origin = gather(self._sources, context, self._fetch_cap)
-        filtered = apply(self._filters, context, posts)
-        counts = np.bincount(origin, minlength=len(self._sources)).tolist()
-        candidates = {source.name: count for source, count in zip(self._sources, counts, strict=True)}
+        posts, origin = gather(self.sources, context, self._fetch_cap)
+        filtered = apply(self.filters, context, posts)
+        counts = np.bincount(origin, minlength=len(self.sources)).tolist()
+        candidates = {source.name: count for source, count in zip(self.sources, counts, strict=True)}
         posts, origin = posts[filtered.kept], origin[filtered.kept]
         features = self._features.matrix(context, posts)
         scores = finite_or_last(self._scorer.score(features))
         names = self._state.post_ids.names
+        considered, all_scores = posts, scores
         kept = best(names, posts, self._items, -scores)
         posts, origin, features, scores = posts[kept], origin[kept], features[kept], scores[kept]
         diverse = penalise_repeats(scores, self._state.posts.author[posts], self._penalty)
@@ -127,6 +133,8 @@ class Pipeline:
             scores=scores[rank],
             rank=rank,
             diverse=Diverse(diverse.adjusted[rank], diverse.repeats[rank]),
+            considered=considered,
+            all_scores=all_scores,
         )
 
     def trending(self, now: float) -> Bulk:
@@ -169,50 +177,6 @@ class Pipeline:
                 items.append(FeedItem(name, author, 0.0, OLDER, float(created[at])))
         return items
 
-    def explain(self, viewer: str, now: float) -> dict[str, Any] | None:
-        """Sources, filters and, item by item, the score's parts; None for a viewer never seen."""
-        index = self._state.users.find(viewer)
-        if index is None:
-            return None
-        ranked = self.rank(index, now)
-        names, users = self._state.post_ids, self._state.users
-        items = [
-            {
-                "item_id": names.name(post),
-                "author_id": users.name(int(self._state.posts.author[post])),
-                "reason": self._sources[origin].name,
-                "score": round(adjusted, 6),
-                "ranked_score": round(score, 6),
-                "ranked_at": at + 1,
-                "shown_at": place + 1,
-                "author_repeats": repeats,
-                "features": describe(row, self._weights.tolist()),
-            }
-            for place, (post, origin, row, score, at, adjusted, repeats) in enumerate(
-                zip(
-                    ranked.posts.tolist(),
-                    ranked.origin.tolist(),
-                    ranked.features.tolist(),
-                    ranked.scores.tolist(),
-                    ranked.rank.tolist(),
-                    ranked.diverse.adjusted.tolist(),
-                    ranked.diverse.repeats.tolist(),
-                    strict=True,
-                )
-            )
-        ]
-        last_login = ranked.context.last_login
-        return {
-            "user_id": viewer,
-            "now": now,
-            "watermark": ranked.context.epoch.watermark,
-            "followees": len(ranked.context.followees),
-            "last_login": last_login if np.isfinite(last_login) else None,
-            "candidates": ranked.candidates,
-            "removed": ranked.filtered.removed,
-            "items": items,
-        }
-
     def _context(self, viewer: int, now: float) -> ViewerContext:
         return ViewerContext(self._state, viewer, now, self._retention_s, self._epoch_at)
 
@@ -236,7 +200,7 @@ class Pipeline:
         return Epoch(self._state.watermark, hour, popularity, shown[first])
 
     def _bulk(self, ranked: Ranked) -> Bulk:
-        reasons = [self._sources[number].name for number in ranked.origin.tolist()]
+        reasons = [self.sources[number].name for number in ranked.origin.tolist()]
         context = ranked.context
         return self._pack(ranked.posts, ranked.diverse.adjusted, reasons, context.epoch.watermark, context.now)
 

@@ -93,7 +93,7 @@ async def test_posts_after_the_feed_was_made_do_not_come_into_the_walk() -> None
 async def test_answers_wait_for_a_fold() -> None:
     told = story()
     gate = EpochGate()
-    store, explainer = ItemStore(told.pipeline, gate), PipelineExplainer(told.pipeline, gate, lambda: NOW)
+    store, explainer = ItemStore(told.pipeline, gate), PipelineExplainer(told.explainer, gate, lambda: NOW)
     async with gate.fold():
         asked = [
             asyncio.create_task(store.created_at("p1")),
@@ -105,5 +105,5 @@ async def test_answers_wait_for_a_fold() -> None:
         told.tell("ann", "post", "p0")
     _, older, explained = await asyncio.gather(*asked)
     assert [item.item_id for item in older] == ["p0"]
-    assert explained == told.pipeline.explain("vic", NOW)
+    assert explained == told.explainer.explain("vic", NOW)
     gate.check()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from feedgen.config import Settings
 from feedgen.events import Event
+from feedgen.explaining import FeedExplainer
 from feedgen.feed.record import Bulk, encode_bulk
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.state.state import State
@@ -96,9 +97,10 @@ def test_older_posts_leave_the_epoch_of_generation_alone() -> None:
 @settings(max_examples=40, deadline=None)
 @given(events(), st.sampled_from(LOOKS))
 def test_an_explanation_is_of_the_feed_that_is_made(found: list[Event], now: float) -> None:
-    pipeline = Pipeline(folded(found), SMALL)
+    state = folded(found)
+    pipeline = Pipeline(state, SMALL)
     for viewer, bulk in zip(PEOPLE, pipeline.generate(PEOPLE, now), strict=True):
-        told = pipeline.explain(viewer, now)
+        told = FeedExplainer(state, pipeline).explain(viewer, now)
         if told is None:
             assert bulk is None
             continue

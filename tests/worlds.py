@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from feedgen import config
 from feedgen.config import Settings
 from feedgen.events import ALONE, ON_USER, Event, from_object
+from feedgen.explaining import FeedExplainer
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, FeedItem
 from feedgen.pipeline import Pipeline
@@ -129,6 +130,7 @@ class Story:
         self.settings = settings or Settings()
         self.state = State(self.settings.state, self.settings.ranking)
         self.pipeline = Pipeline(self.state, self.settings)
+        self.explainer = FeedExplainer(self.state, self.pipeline)
 
     def tell(self, actor: str, kind: str, target: str | None = None, *, days: float = 0.0, **attrs: Any) -> None:
         """`actor` did it `days` before NOW."""
@@ -148,7 +150,7 @@ class Story:
 
     def score(self, viewer: str, post: str, part: str, now: float = NOW) -> float:
         """The value of one feature of a post in the viewer's feed."""
-        explained = self.pipeline.explain(viewer, now)
+        explained = self.explainer.explain(viewer, now)
         assert explained is not None
         value = next(item for item in explained["items"] if item["item_id"] == post)["features"][part]["value"]
         assert math.isfinite(value)

@@ -10,21 +10,22 @@ from feedgen.commands.engine import need_data, open_engine
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog
+from feedgen.explaining import FeedExplainer
 from feedgen.feed.roles import TRENDING_KEY
 from feedgen.feed.store import SqliteFeedStore
 
 
-async def explain(settings: Settings, data_dir: Path, viewer: str, *, now: float | None) -> None:
-    """Say as JSON why the viewer's feed of the moment `now` would be as it is.
+async def explain(settings: Settings, data_dir: Path, viewer: str, item: str | None, *, now: float | None) -> None:
+    """Say as JSON why the viewer's feed of the moment `now` would be as it is, or what became of one post.
 
-    Raises ForefeedError when there is no log or the viewer was never seen.
+    Raises ForefeedError when there is no log, or the viewer or the post was never seen.
     """
     need_data(settings, data_dir)
     clock = DomainClock(time.time() if now is None else now)
     async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
-        answer = engine.pipeline.explain(viewer, clock())
+        answer = FeedExplainer(engine.state, engine.pipeline).explain(viewer, clock(), item)
     if answer is None:
-        raise ForefeedError(f"nobody of that name is in the log (up to --now): {viewer}")
+        raise ForefeedError(f"not in the log (up to --now): viewer {viewer}" + (f" or post {item}" if item else ""))
     put_json(answer)
 
 

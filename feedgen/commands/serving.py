@@ -21,6 +21,7 @@ from feedgen.commands.console import Reporter
 from feedgen.commands.engine import Engine, need_data, open_engine
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
+from feedgen.explaining import FeedExplainer
 from feedgen.feed.roles import Clock
 from feedgen.itemstore import ItemStore, PipelineExplainer
 
@@ -86,7 +87,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         log=engine.log,
         generator=engine.pool,
         older=ItemStore(engine.pipeline, engine.gate),
-        explainer=PipelineExplainer(engine.pipeline, engine.gate, clock),
+        explainer=PipelineExplainer(FeedExplainer(engine.state, engine.pipeline), engine.gate, clock),
         gauges=gauges_of(engine),
     )
     await engine.sweeper.write_trending()

@@ -92,8 +92,11 @@ class OlderPosts(Protocol):
 class Explainer(Protocol):
     """Why a viewer's feed is as it is."""
 
-    async def explain(self, viewer: str) -> dict[str, Any] | None:
-        """Sources, filters with their counts, and per item its score's parts; None for a viewer never seen."""
+    async def explain(self, viewer: str, item: str | None = None) -> dict[str, Any] | None:
+        """Sources, filters with their counts, and per item its score's parts; with `item`, what became of that post.
+
+        None for a viewer or a post never seen.
+        """
         ...
 
 

@@ -96,7 +96,8 @@ class OtherLanguage:
         common = state.languages.find(self._common)
         language = state.about_posts.language[posts]
         understood = (language == NONE) | (language == own) | (language == (own if common is None else common))
-        return understood | context.near[state.posts.author[posts]]
+        kept: NDArray[np.bool_] = understood | context.near[state.posts.author[posts]]
+        return kept
 
 
 class Blocked:

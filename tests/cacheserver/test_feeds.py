@@ -379,14 +379,16 @@ async def test_delete_drops_the_cached_and_the_stored_feed(start):
 
 
 class _Explainer:
-    async def explain(self, viewer):
-        return {"viewer": viewer, "sources": {"followed": 3}} if viewer == "u1" else None
+    async def explain(self, viewer, item=None):
+        return {"viewer": viewer, "item": item, "sources": {"followed": 3}} if viewer == "u1" else None
 
 
 async def test_explain_says_why(start):
     rig = await start(explainer=_Explainer())
     answer = await rig.get("/v1/feeds/u1/explain")
-    assert answer.json == {"viewer": "u1", "sources": {"followed": 3}}
+    assert answer.json == {"viewer": "u1", "item": None, "sources": {"followed": 3}}
+    assert (await rig.get("/v1/feeds/u1/explain?item=p%2F9")).json["item"] == "p/9"
+    assert (await rig.get("/v1/feeds/u1/explain?item=")).status == 400
     packed = await rig.get("/v1/feeds/u1/explain", Accept="application/msgpack")
     assert msgpack.unpackb(packed.body) == answer.json
     assert (await rig.get("/v1/feeds/u2/explain")).status == 404

@@ -48,7 +48,7 @@ def from_msgpack(ctx, response):
 
 
 class _Explainer:
-    async def explain(self, viewer):
+    async def explain(self, viewer, item=None):
         return {"viewer": viewer} if viewer == "u1" else None
 
 

@@ -91,7 +91,7 @@ async def test_a_sweep_that_fails_is_said_when_it_does(start, monkeypatch, caplo
 
 
 class _BrokenExplainer:
-    async def explain(self, viewer):
+    async def explain(self, viewer, item=None):
         raise ZeroDivisionError("a secret of the house")
 
 

@@ -219,7 +219,7 @@ def test_who_follows_nobody_gets_what_is_popular_among_everyone() -> None:
 def test_a_viewer_never_seen_has_no_feed_and_everyone_may_have_the_trending_one() -> None:
     story = one_post_by()
     assert story.pipeline.generate(["nobody"], NOW) == [None]
-    assert story.pipeline.explain("nobody", NOW) is None
+    assert story.explainer.explain("nobody", NOW) is None
     assert story.pipeline.trending(NOW).items.count == 1
 
 
@@ -249,7 +249,7 @@ def test_who_has_seen_a_cap_of_new_posts_gets_the_rest() -> None:
 
 def test_who_never_logged_in_has_only_new_posts() -> None:
     story = one_post_by()
-    explained = story.pipeline.explain("vic", NOW)
+    explained = story.explainer.explain("vic", NOW)
     assert explained is not None
     assert explained["last_login"] is None
     assert explained["candidates"] == {"followed": 1, "popular": 0, "trending": 0}
@@ -276,7 +276,7 @@ def test_removals_are_counted_under_the_first_filter_that_makes_them() -> None:
     story = one_post_by()
     story.tell("vic", "hide", "p")
     story.tell("vic", "like", "p")
-    explained = story.pipeline.explain("vic", NOW)
+    explained = story.explainer.explain("vic", NOW)
     assert explained is not None
     assert explained["removed"] == {
         "own": 0,

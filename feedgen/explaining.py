@@ -1,0 +1,91 @@
+"""Why a feed is as it is, and why a post is not in it: the pipeline run once more, with its stages shown."""
+
+from typing import Any
+
+import numpy as np
+
+from feedgen.pipeline import Pipeline, Ranked
+from feedgen.ranking.features import describe
+from feedgen.selection.filters import apply
+from feedgen.state.state import State
+
+
+class FeedExplainer:
+    """Explains what `pipeline` would generate now from `state`. Synchronous; not during a fold."""
+
+    def __init__(self, state: State, pipeline: Pipeline) -> None:
+        self._state = state
+        self._pipeline = pipeline
+
+    def explain(self, viewer: str, now: float, item: str | None = None) -> dict[str, Any] | None:
+        """Of the whole feed, or of one item of it; None for a viewer or a post never seen. One generation's work."""
+        index = self._state.users.find(viewer)
+        post = None if item is None else self._state.post_ids.find(item)
+        if index is None or (item is not None and (post is None or self._state.posts.created_at(post) is None)):
+            return None
+        ranked = self._pipeline.rank(index, now)
+        answer: dict[str, Any] = {
+            "user_id": viewer,
+            "now": now,
+            "watermark": ranked.context.epoch.watermark,
+            "followees": len(ranked.context.followees),
+            "last_login": ranked.context.last_login if np.isfinite(ranked.context.last_login) else None,
+            "candidates": ranked.candidates,
+            "removed": ranked.filtered.removed,
+        }
+        if post is not None:
+            return {**answer, "item": {"item_id": item, **self._why(ranked, post)}}
+        items = [self._shown(ranked, place) for place in range(len(ranked.posts))]
+        return {**answer, "empty_because": None if items else _why_empty(ranked), "items": items}
+
+    def _shown(self, ranked: Ranked, place: int) -> dict[str, Any]:
+        """The item at a place of the feed, with the parts of its score."""
+        post = int(ranked.posts[place])
+        return {
+            "item_id": self._state.post_ids.name(post),
+            "author_id": self._state.users.name(int(self._state.posts.author[post])),
+            "reason": self._pipeline.sources[int(ranked.origin[place])].name,
+            "score": round(float(ranked.diverse.adjusted[place]), 6),
+            "ranked_score": round(float(ranked.scores[place]), 6),
+            "ranked_at": int(ranked.rank[place]) + 1,
+            "shown_at": place + 1,
+            "author_repeats": int(ranked.diverse.repeats[place]),
+            "features": describe(ranked.features[place].tolist(), self._pipeline.weights.tolist()),
+        }
+
+    def _why(self, ranked: Ranked, post: int) -> dict[str, Any]:
+        """What became of the post, in the order in which the pipeline decides.
+
+        outcome: not_yet, too_old, removed (by a filter), not_found (by no source), capped (by a source's bound),
+        ranked_out (more than the feed holds are better), shown.
+        """
+        context = ranked.context
+        created = float(self._state.posts.created[post])
+        if created > context.now:
+            return {"outcome": "not_yet", "created_at": created}
+        shown = np.flatnonzero(ranked.posts == post)
+        if len(shown):
+            return {"outcome": "shown", **self._shown(ranked, int(shown[0]))}
+        removed = apply(self._pipeline.filters, context, np.array([post], np.int32)).removed
+        by = next((name for name, count in removed.items() if count), None)
+        if by is not None:
+            return {"outcome": "removed", "by": by}
+        at = np.flatnonzero(ranked.considered == post)
+        if len(at):
+            score = float(ranked.all_scores[at[0]])
+            better = int(np.count_nonzero(ranked.all_scores > score))
+            return {"outcome": "ranked_out", "ranked_score": round(score, 6), "better": better}
+        if not context.near[self._state.posts.author[post]]:
+            return {"outcome": "not_found", "by": "trending", "popularity": int(context.epoch.popularity[post])}
+        if post not in context.network.posts:
+            return {"outcome": "too_old", "created_at": created}
+        return {"outcome": "capped", "by": "followed" if created > context.last_login else "popular"}
+
+
+def _why_empty(ranked: Ranked) -> str:
+    """Why nothing is left, in one sentence."""
+    if sum(ranked.candidates.values()):
+        return "every candidate was removed by a filter; see `removed`"
+    if not len(ranked.context.followees):
+        return "the viewer follows nobody, and nothing unseen is trending"
+    return "followees posted nothing within retention that the viewer has not seen, and nothing unseen is trending"

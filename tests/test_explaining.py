@@ -1,0 +1,107 @@
+"""Why a post is shown, and why not: every post has one reason, and the reasons add up."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedgen import config
+from feedgen.config import Settings
+from feedgen.events import Event
+from feedgen.explaining import FeedExplainer
+from feedgen.pipeline import Pipeline
+from feedgen.synthetic import NetworkSpec, generate
+from tests.twin import Twin
+from tests.worlds import NOW, PEOPLE, POSTS, SMALL, Story, events, folded
+
+WEEK = 7 * 86_400.0
+
+
+def expected(twin: Twin, viewer: str, post: str, now: float) -> tuple[str, str | None]:
+    """The outcome, and the bound that capped it."""
+    it = twin.posts[post]
+    if it.created > now:
+        return "not_yet", None
+    if post in {item.item_id for item in twin.feed(viewer, now) or []}:
+        return "shown", None
+    if it.author == viewer or not twin.may_see(viewer, post) or post in twin.seen(viewer, now):
+        return "removed", None
+    if post in twin.candidates(viewer, now):
+        return "ranked_out", None
+    if (viewer, it.author) not in twin.follows:
+        return "not_found", None
+    if post not in twin.network(viewer, now):
+        return "too_old", None
+    return "capped", "followed" if it.created > twin.logins.get(viewer, -1.0) else "popular"
+
+
+@settings(max_examples=100, deadline=None)
+@given(events(), st.sampled_from([NOW, NOW - 3_600.0]))
+def test_every_post_has_the_reason_that_the_twin_finds(found: list[Event], now: float) -> None:
+    twin, state = Twin.of(found, SMALL), folded(found)
+    explainer = FeedExplainer(state, Pipeline(state, SMALL))
+    for viewer in PEOPLE:
+        for post in POSTS:
+            told = explainer.explain(viewer, now, post)
+            if viewer not in twin.people or post not in twin.posts:
+                assert told is None
+                continue
+            assert told is not None
+            outcome, bound = expected(twin, viewer, post, now)
+            assert told["item"]["outcome"] == outcome
+            assert bound is None or told["item"]["by"] == bound
+            assert (told["item"].get("by") is not None) == (outcome in {"removed", "not_found", "capped"})
+
+
+def test_why_not_is_answered_for_every_post_by_a_followee_of_the_last_week() -> None:
+    spec = NetworkSpec(viewers=150, days=12, followees_mean=40.0, history_days=20.0, seed=5)
+    found = list(generate(spec).events())
+    limits = Settings(feed=config.Feed(items=30), selection=config.Selection(new_cap=20, fetch_cap=60, trending_cap=5))
+    state = folded(found, settings=limits)
+    explainer, now = FeedExplainer(state, Pipeline(state, limits)), float(spec.end)
+    outcomes: Counter[str] = Counter()
+    for viewer in [f"u{n}" for n in range(0, 150, 10)]:
+        context = explainer._pipeline.rank(state.users.find(viewer) or 0, now).context
+        recent = context.network.posts[context.network.created >= now - WEEK].tolist()
+        whole = explainer.explain(viewer, now)
+        assert whole is not None
+        told = {post: explainer.explain(viewer, now, state.post_ids.name(post)) for post in recent}
+        found_outcomes = [answer["item"]["outcome"] for answer in told.values() if answer is not None]
+        assert len(found_outcomes) == len(recent)
+        shown = {item["item_id"] for item in whole["items"]}
+        assert found_outcomes.count("shown") == len(shown & {state.post_ids.name(post) for post in recent})
+        assert set(found_outcomes) <= {"shown", "removed", "ranked_out", "capped"}
+        outcomes.update(found_outcomes)
+    assert min(outcomes[name] for name in ("shown", "removed", "ranked_out", "capped")) > 10, outcomes
+
+
+def test_an_empty_feed_says_why() -> None:
+    story = Story()
+    story.tell("vic", "login")
+    alone = story.explainer.explain("vic", NOW)
+    assert alone is not None
+    assert alone["empty_because"] == "the viewer follows nobody, and nothing unseen is trending"
+    story.tell("vic", "follow", "ann")
+    quiet = story.explainer.explain("vic", NOW)
+    assert quiet is not None
+    assert "followees posted nothing" in quiet["empty_because"]
+    story.tell("ann", "post", "p", days=1)
+    story.tell("ann", "delete", "p")
+    removed = story.explainer.explain("vic", NOW)
+    assert removed is not None
+    assert removed["empty_because"] == "every candidate was removed by a filter; see `removed`"
+    story.tell("ann", "post", "q", days=1)
+    assert story.explainer.explain("vic", NOW)["empty_because"] is None  # type: ignore[index]
+
+
+def test_a_filter_is_named() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    for kind in ("like", "hide"):
+        story.tell("ann", "post", kind, days=2)
+        story.tell("vic", kind, kind, days=1)
+    why = {post: story.explainer.explain("vic", NOW, post) for post in ("like", "hide")}
+    assert {post: told and told["item"] for post, told in why.items()} == {
+        "like": {"item_id": "like", "outcome": "removed", "by": "seen"},
+        "hide": {"item_id": "hide", "outcome": "removed", "by": "hidden"},
+    }
