@@ -5,6 +5,7 @@ once as long as nobody folds meanwhile.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,11 @@ class Pipeline:
         self._features = FeatureMaker(settings.ranking)
         self.weights = weights_of(settings.ranking)
         self._scorer: Scorer = LinearScorer(self.weights)
+        self._counted_lock = threading.Lock()
+        self.counted: Counter[str] = Counter(
+            {**{f"source_{s.name}": 0 for s in self.sources}, **{f"filter_{f.name}": 0 for f in self.filters}}
+        )
+        """Candidates by source, and removals by filter, over all feeds generated so far."""
         self._epoch_lock = threading.Lock()
         self._epoch: Epoch | None = None
 
@@ -102,7 +108,7 @@ class Pipeline:
         for name in viewers:
             try:
                 viewer = self._state.users.find(name)
-                results.append(None if viewer is None else self._bulk(self.rank(viewer, now)))
+                results.append(None if viewer is None else self._counted(self.rank(viewer, now)))
             except Exception as error:  # one viewer's fault must not take the batch with it
                 results.append(error)
         return results
@@ -198,6 +204,14 @@ class Pipeline:
         shown = np.flatnonzero(possible).astype(np.int32)
         first = best(self._state.post_ids.names, shown, self._items, -popularity[shown], -posts.created[shown])
         return Epoch(self._state.watermark, hour, popularity, shown[first])
+
+    def _counted(self, ranked: Ranked) -> Bulk:
+        with self._counted_lock:
+            for name, count in ranked.candidates.items():
+                self.counted[f"source_{name}"] += count
+            for name, count in ranked.filtered.removed.items():
+                self.counted[f"filter_{name}"] += count
+        return self._bulk(ranked)
 
     def _bulk(self, ranked: Ranked) -> Bulk:
         reasons = [self.sources[number].name for number in ranked.origin.tolist()]

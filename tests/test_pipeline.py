@@ -113,3 +113,18 @@ def test_an_explanation_is_of_the_feed_that_is_made(found: list[Event], now: flo
         kept = sum(told["candidates"].values()) - sum(told["removed"].values())
         assert len(told["items"]) == min(kept, SMALL.feed.items)
         json.dumps(told, allow_nan=False)
+
+
+def test_candidates_and_removals_are_counted_by_name() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    for post in ("p", "q", "r"):
+        story.tell("ann", "post", post, days=2)
+    story.tell("ann", "delete", "q")
+    story.tell("vic", "hide", "r")
+    story.explainer.explain("vic", NOW)  # looking counts nothing
+    story.feed("vic")
+    story.feed("vic")
+    counted = story.pipeline.counted
+    assert (counted["source_followed"], counted["filter_deleted"], counted["filter_hidden"]) == (6, 2, 2)
+    assert counted["filter_seen"] == 0

@@ -116,7 +116,11 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
     def counter(name: str) -> Callable[[], float]:
         return lambda: float(getattr(engine.pool.counters, name))
 
+    def counted(name: str) -> Callable[[], float]:
+        return lambda: float(engine.pipeline.counted[name])
+
     return {
+        **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
         "state_watermark": lambda: float(engine.state.watermark),
         "state_users": lambda: float(len(engine.state.users)),
