@@ -23,6 +23,8 @@ from feedgen.eventlog import EventLog
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.store import SqliteFeedStore
 
+_log = logging.getLogger(__name__)
+
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -76,12 +78,18 @@ async def _serve(settings: Settings, data_dir: Path, host: str, port: int | None
 @asynccontextmanager
 async def _running(tail: RemovalTail) -> AsyncIterator[None]:
     task = asyncio.create_task(tail.follow())
+    task.add_done_callback(_surface)
     try:
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, Exception):  # a failure has been logged when it happened
             await task
+
+
+def _surface(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        _log.error("removals are no longer followed; restart this server", exc_info=task.exception())
 
 
 async def _asked_to_stop() -> None:

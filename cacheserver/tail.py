@@ -20,7 +20,7 @@ class RemovalTail:
         self._batch_events = settings.log.batch_events
         self._poll_s = settings.worker.fold_poll_s
         self.current = False
-        """Whether the last look at the log went well."""
+        """Whether the last look at the log went well. False for good once `follow` has ended."""
 
     async def catch_up(self) -> None:
         """Fold everything the log holds behind `removals.head`. Raises LogError. About 5 s per million events."""
@@ -32,11 +32,14 @@ class RemovalTail:
 
     async def follow(self) -> None:
         """Catch up for ever; cancel to stop. A log that cannot be read makes `current` false until it can be again."""
-        while True:
-            await asyncio.sleep(self._poll_s)
-            try:
-                await self.catch_up()
-            except (LogError, BadEvent) as error:
-                if self.current:
-                    _log.error("removals are not followed: %s", error)
-                self.current = False
+        try:
+            while True:
+                await asyncio.sleep(self._poll_s)
+                try:
+                    await self.catch_up()
+                except (LogError, BadEvent) as error:
+                    if self.current:
+                        _log.error("removals are not followed: %s", error)
+                    self.current = False
+        finally:
+            self.current = False

@@ -32,6 +32,8 @@ class StateKeeper:
         self._poll_s = poll_s
         self._whole_to: int | None = None
         self.folded = 0
+        self.current = True
+        """Whether the last look at the log went well. False for good once `follow` has ended."""
 
     @property
     def whole_to(self) -> int:
@@ -58,17 +60,19 @@ class StateKeeper:
 
     async def follow(self) -> None:
         """Fold new events as they come, until cancelled. A log that cannot be read is tried again at the next look."""
-        failing = False
-        while True:
-            try:
-                while await self._fold_next(None):
-                    pass
-                failing = False
-            except LogError as error:
-                if not failing:
-                    _log.error("the event log cannot be read, trying again every %s s: %s", self._poll_s, error)
-                failing = True
-            await asyncio.sleep(self._poll_s)
+        try:
+            while True:
+                try:
+                    while await self._fold_next(None):
+                        pass
+                    self.current = True
+                except LogError as error:
+                    if self.current:
+                        _log.error("the event log cannot be read, trying again every %s s: %s", self._poll_s, error)
+                    self.current = False
+                await asyncio.sleep(self._poll_s)
+        finally:
+            self.current = False
 
     async def _fold_next(self, until_ts: float | None) -> int:
         batch = await self._log.read(self._state.watermark, self._batch_events, until_ts)

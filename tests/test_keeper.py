@@ -244,8 +244,19 @@ async def test_a_log_that_cannot_be_read_is_tried_again_and_said_once(
             task = asyncio.create_task(rig.keeper.follow())
             await until(lambda: "cannot be read" in caplog.text)
             await asyncio.sleep(0.05)  # several more looks
+            assert not rig.keeper.current
             broken.execute("ALTER TABLE lost RENAME TO events")
             await until(lambda: len(rig.state.engagement) == 3)
+            await until(lambda: rig.keeper.current)
     assert caplog.text.count("cannot be read") == 1
     assert not task.done()
     await stop(task)
+
+
+async def test_an_event_nobody_checked_ends_the_following_and_that_shows(log: EventLog) -> None:
+    rig = Rig(log)
+    assert rig.keeper.current
+    await log.append([Event("foreign", "review", NOW, "ann", "p", {})])  # attrs.state is missing
+    with pytest.raises(KeyError):
+        await rig.keeper.follow()
+    assert not rig.keeper.current

@@ -88,6 +88,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         generator=engine.pool,
         older=ItemStore(engine.pipeline, engine.gate),
         explainer=PipelineExplainer(FeedExplainer(engine.state, engine.pipeline), engine.gate, clock),
+        ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
         gauges=gauges_of(engine),
     )
     await engine.sweeper.write_trending()

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cacheserver.__main__ import cli
 from feedgen.config import Log
 from feedgen.eventlog import EventLog
+from feedgen.events import Event
 from feedgen.feed.store import SqliteFeedStore
 from tests.cacheserver.doubles import NOW, bulk, event
 
@@ -60,6 +61,25 @@ async def test_it_serves_what_others_generate_and_stops_cleanly(tmp_path):
             out, err = await process.communicate()
             assert (process.returncode, out, err) == (0, b"", b"")
         await store.close()
+
+
+async def test_a_server_that_no_longer_follows_removals_is_not_ready(tmp_path):
+    data = tmp_path / "data"
+    async with (
+        await EventLog.open(Log(), data) as log,
+        cacheserver("--data", str(data), "--port", "0", cwd=tmp_path) as process,
+        asyncio.timeout(20),
+    ):
+        assert process.stderr is not None
+        url = (await process.stderr.readline()).decode().split("listening on ")[1].split(",")[0]
+        async with aiohttp.ClientSession(url) as http:
+            await log.append([Event("foreign", "review", NOW, "a1", "p1", {})])  # attrs.state is missing
+            while (await http.get("/readyz")).status != 503:
+                pass  # the tail looks every 0.2 s; the timeout above is the bound
+        process.send_signal(signal.SIGTERM)
+        _, err = await process.communicate()
+        assert process.returncode == 0
+        assert b"removals are no longer followed" in err
 
 
 async def test_a_busy_port_is_one_line_and_exit_1(tmp_path):
