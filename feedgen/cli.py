@@ -109,20 +109,28 @@ def _feedgen(
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="A JSON Lines file, plain or .gz; - for stdin.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A JSON Lines, CSV or Parquet file, - for stdin; git:PATH; sql:NAME (import.sql.NAME)."),
+    ],
+    mapping: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How rows of a table become events.  [default: the one whose `files` match]"),
+    ] = None,
     config_path: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Import events into the event log. An event that is there already counts once.
 
     Lines that are no event are listed on stderr and left out; stdout says what was read, appended and refused.
+    How to bring tables, databases and git histories is in docs/importing.md.
 
     Example: feedgen import reviews.jsonl.gz --data ./data
     """
     from feedgen.commands import importing
 
     settings, data_dir = _settings(config_path, data)
-    _run(importing.run(settings, data_dir, source, now=time.time()))
+    _run(importing.run(settings, data_dir, source, mapping, now=time.time()))
 
 
 ViewersArgument = Annotated[list[str] | None, typer.Argument(metavar="[VIEWER]...", help="Viewer ids.")]

@@ -4,16 +4,20 @@ The defaults below and config.yaml say the same (a test holds them equal). A fil
 an unknown key, a wrong type or an impossible value stops the start with the key's path.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from feedgen import events
 from feedgen.errors import ConfigError
 
 DEFAULT_PATH = Path("config.yaml")
+
+_DOT = "\0"  # for a dot within a key, while paths are put together and taken apart
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
@@ -123,6 +127,92 @@ class Cache(_Section, frozen=True):
     session_generations: Annotated[int, Meta(ge=0, le=16)] = 2
 
 
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Cell(_Section, frozen=True, kw_only=True):
+    """Where a value comes from: a column, or `value`, the same for every row."""
+
+    column: Name | UnsetType = UNSET
+    value: Any = UNSET
+    values: dict[str | int | bool, Any] = {}
+    split: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Exactly one origin; what is done to a column makes no sense for a constant."""
+        if (self.column is UNSET) == (self.value is UNSET):
+            raise ValueError("one of `column` and `value` is wanted")
+        if self.column is UNSET and (self.values or self.split is not UNSET or self.prefix is not UNSET):
+            raise ValueError("`values`, `split` and `prefix` go with `column`")
+
+
+class Moment(Cell, frozen=True, kw_only=True):
+    """Where `ts` comes from, and how it is written. Columns that hold times, not text or numbers, need no format."""
+
+    format: Literal["iso", "s", "ms"] = "iso"
+
+
+class Mapping(_Section, frozen=True, kw_only=True):
+    """How a row becomes an event. A string is a column's name, except for `type`: there it is the type itself."""
+
+    type: Name | Cell
+    ts: Name | Moment
+    actor: Name | Cell
+    object: Name | Cell | UnsetType = UNSET
+    id: Name | Cell | UnsetType = UNSET
+    attrs: dict[Name, Name | Cell] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a type nobody knows, and an object where there can be none (or none where one is needed)."""
+        if not isinstance(self.type, str):
+            return
+        if self.type not in events.TYPES:
+            raise ValueError(
+                f"`type` {self.type!r} is no event type; for one that stands in a column: {{column: {self.type}}}"
+            )
+        if self.type in events.ALONE and self.object is not UNSET:
+            raise ValueError(f"a {self.type} has no `object`")
+        if self.type not in events.ALONE and self.object is UNSET:
+            raise ValueError(f"a {self.type} needs an `object`")
+
+
+class TableMapping(Mapping, frozen=True, kw_only=True):
+    """A mapping for CSV and Parquet files."""
+
+    files: str = ""
+    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    header: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a delimiter that means something else in CSV."""
+        super().__post_init__()
+        if self.delimiter in '"\r\n':
+            raise ValueError("`delimiter` cannot be a quote or the end of a line")
+
+
+class Query(Mapping, frozen=True, kw_only=True):
+    """A mapping for the rows of a query; with `watermark`, later imports read only what came since."""
+
+    query: Annotated[str, Meta(min_length=1)]
+    watermark: Name | UnsetType = UNSET
+    overlap: Annotated[float, Meta(ge=0, le=1e9)] = 60.0
+
+
+class Database(_Section, frozen=True, kw_only=True):
+    """A database to import from."""
+
+    url: Annotated[str, Meta(min_length=1)]
+    queries: Annotated[dict[Name, Query], Meta(min_length=1)]
+
+
+class Import(_Section, frozen=True):
+    """How tables become events, by name."""
+
+    mappings: dict[Name, TableMapping] = {}
+    sql: dict[Name, Database] = {}
+
+
 class Settings(_Section, frozen=True):
     """Every setting of forefeed; `config.yaml` says what each one means, with its unit."""
 
@@ -136,6 +226,7 @@ class Settings(_Section, frozen=True):
     worker: Worker = Worker()
     server: Server = Server()
     cache: Cache = Cache()
+    import_: Import = msgspec.field(default=Import(), name="import")
 
     def __post_init__(self) -> None:
         """Refuse values that are possible one by one but not together."""
@@ -173,13 +264,48 @@ def parse(text: str, name: str = "config.yaml") -> Settings:
     try:
         return msgspec.convert({} if raw is None else raw, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {_readable(str(error))}") from None
+        raise ConfigError(f"{name}: {_readable(_with_keys(str(error), raw))}") from None
+
+
+def _with_keys(message: str, raw: Any) -> str:
+    """`message` with the key at fault for each `[...]`, which is all that msgspec says of a key of a dict."""
+    keys: list[str] = []
+    while match := re.search(r"\$([^`]*?)\[\.\.\.\]", _filled(message, keys)):
+        steps = _steps(match[1])
+        for key, value in _at(raw, steps).items():
+            alone = _replaced(raw, steps, {key: value})
+            try:
+                msgspec.convert(alone, Settings)
+            except msgspec.ValidationError as error:
+                raw, message = alone, str(error)
+                keys.append(key)
+                break
+    return _filled(message, keys).replace(_DOT, ".")
+
+
+def _filled(message: str, keys: list[str]) -> str:
+    for key in keys:
+        message = message.replace("[...]", f".{key.replace('.', _DOT)}", 1)
+    return message
+
+
+def _steps(path: str) -> list[str]:
+    return [step.replace(_DOT, ".") for step in path.split(".")[1:]]
+
+
+def _at(tree: Any, steps: list[str]) -> Any:
+    return _at(tree[steps[0]], steps[1:]) if steps else tree
+
+
+def _replaced(tree: Any, steps: list[str], new: Any) -> Any:
+    return {**tree, steps[0]: _replaced(tree[steps[0]], steps[1:], new)} if steps else new
 
 
 def _readable(message: str) -> str:
     """msgspec's `… - at `$.cache.max_bytes`` with the path first, as people look for it."""
     what, _, where = message.partition(" - at `$")
     path = where.rstrip("`").removeprefix(".")
+    what = what.replace("Expected `str | object`", "Expected a column's name or a mapping with `column` or `value`")
     if "unknown field `" in what:
         key = what.split("`")[1]
         return f"unknown key `{f'{path}.{key}' if path else key}`"

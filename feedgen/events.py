@@ -95,7 +95,7 @@ class ViewAttrs(Struct):
     objects: Annotated[list[OutsideId], Meta(min_length=1, max_length=1_000)]
 
 
-_ATTRS: Final[dict[str, type[Struct]]] = {
+ATTRS: Final[dict[str, type[Struct]]] = {
     "post": PostAttrs,
     "edit": PostAttrs,
     "user": UserAttrs,
@@ -152,7 +152,7 @@ def validate(wire: WireEvent, now: float, *, derive_from: str | None = None) -> 
 
 
 def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
-    spec = _ATTRS.get(kind)
+    spec = ATTRS.get(kind)
     if spec is not None:
         try:
             msgspec.convert(attrs, spec)

@@ -111,7 +111,7 @@ def test_one_percent_broken_lines_are_listed_and_the_rest_is_kept(feedgen: Feedg
     ("args", "status", "message"),
     [
         (["import", "none.jsonl"], 1, "feedgen: none.jsonl: no such file"),
-        (["import", "."], 1, "feedgen: .: is a folder; a JSON Lines file is wanted"),
+        (["import", "."], 1, "feedgen: .: is a folder; a file is wanted (for a git history: git:.)"),
         (["import", "bad\x1b[31m"], 1, r"feedgen: bad\x1b[31m: no such file"),
         (["imprt"], 2, "feedgen: No such command 'imprt'. Did you mean 'import'? (see feedgen --help)"),
         (["import"], 2, "feedgen: Missing argument"),

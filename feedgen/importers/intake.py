@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -11,10 +12,11 @@ from feedgen.events import Event
 
 
 class Refused(NamedTuple):
-    """A line (or row) that is no event, counted from 1, and why."""
+    """A line that is no event, counted from 1, and why. `what` it is called where it is no line."""
 
     line: int
     reason: str
+    what: str = "line"
 
 
 class Batch(NamedTuple):
@@ -35,13 +37,45 @@ class Report(NamedTuple):
     failure: str | None = None
 
 
-async def pour(batches: Iterator[Batch], log: EventLog, on_batch: Callable[[Report, Batch], None]) -> Report:
+class Way(NamedTuple):
+    """An opened source. `stream`: its batches, for the log they go to; it goes on once a batch is on disk there.
+
+    `progress`: how much has been read, of how much (None: not known), and what to say of it beside the events.
+    `whole`: all of the source comes each time, not only what is new.
+    """
+
+    stream: Callable[[EventLog], AsyncGenerator[Batch, None]]
+    progress: Callable[[], tuple[float, float | None, str]]
+    whole: bool = True
+
+
+def batched(items: Iterator[Event | Refused], size: int) -> Iterator[Batch]:
+    """`items` in batches of `size`. A source that breaks off (gzip cut short, read error) ends with a `failure`."""
+    batch = Batch([], [])
+    try:
+        for item in items:
+            if isinstance(item, Refused):
+                batch.refused.append(item)
+            else:
+                batch.events.append(item)
+            if len(batch.events) + len(batch.refused) >= size:
+                yield batch
+                batch = Batch([], [])
+    except EOFError:
+        batch = batch._replace(failure="the gzip file is cut short; everything before the cut was imported")
+    except (OSError, zlib.error) as error:
+        batch = batch._replace(failure=f"reading broke off ({error}); everything before was imported")
+    if batch != Batch([], []):
+        yield batch
+
+
+async def pour(batches: AsyncIterator[Batch], log: EventLog, on_batch: Callable[[Report, Batch], None]) -> Report:
     """Append every batch; `on_batch` is told after each, once its events are on disk. One batch is held.
 
     Raises LogError when the log cannot be written, and whatever the reader raises.
     """
     report = Report()
-    while (batch := await _next(batches)) is not None:
+    async for batch in batches:
         done = await log.append(batch.events) if batch.events else None
         report = Report(
             read=report.read + len(batch.events) + len(batch.refused),
@@ -52,6 +86,12 @@ async def pour(batches: Iterator[Batch], log: EventLog, on_batch: Callable[[Repo
         )
         on_batch(report, batch)
     return report
+
+
+async def threaded(batches: Iterator[Batch]) -> AsyncGenerator[Batch, None]:
+    """The batches of a reader that blocks."""
+    while (batch := await _next(batches)) is not None:
+        yield batch
 
 
 def _next(batches: Iterator[Batch]) -> asyncio.Future[Batch | None]:

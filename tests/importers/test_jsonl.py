@@ -4,7 +4,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from feedgen.config import Log
 from feedgen.errors import ImportFailed
 from feedgen.eventlog import EventLog
+from feedgen.events import decode_json
 from feedgen.importers import jsonl
-from feedgen.importers.intake import Batch, Report, pour
+from feedgen.importers.intake import Batch, Report, pour, threaded
+from feedgen.importers.source import LINE_MAX_BYTES, opened
 
 NOW = 1_735_000_000.0
 
@@ -25,7 +27,7 @@ def line(number: int, **more: object) -> bytes:
 
 
 def read(path: Path, size: int = 1_000) -> list[Batch]:
-    with jsonl.opened(str(path)) as source:
+    with opened(str(path)) as source:
         return list(jsonl.batches(source, NOW, size))
 
 
@@ -45,7 +47,7 @@ def ids(batches: Sequence[Batch]) -> list[str]:
 def test_the_forms_a_file_may_have(tmp_path: Path, packed: bool, end: bytes, mark: bytes, last: bytes) -> None:
     data = mark + end.join([line(0), b"", line(1), b"  ", line(2)]) + last
     path = write(tmp_path / "any.name", gzip.compress(data) if packed else data)
-    assert read(path) == [Batch([jsonl.decode_json(line(n), NOW) for n in range(3)], [])]
+    assert read(path) == [Batch([decode_json(line(n), NOW) for n in range(3)], [])]
 
 
 def test_refused_lines_keep_their_numbers_and_the_others_are_kept(tmp_path: Path) -> None:
@@ -60,9 +62,9 @@ def test_refused_lines_keep_their_numbers_and_the_others_are_kept(tmp_path: Path
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_line_that_is_too_long_is_refused_and_never_held(tmp_path: Path, packed: bool) -> None:
-    most = line(1)[:-1] + b" " * (jsonl.LINE_MAX_BYTES - len(line(1))) + b"}"
-    assert len(most) == jsonl.LINE_MAX_BYTES
-    data = b"\n".join([line(0), b"x" * 40_000_000, most, most + b" ", line(2), b"y" * (jsonl.LINE_MAX_BYTES + 1)])
+    most = line(1)[:-1] + b" " * (LINE_MAX_BYTES - len(line(1))) + b"}"
+    assert len(most) == LINE_MAX_BYTES
+    data = b"\n".join([line(0), b"x" * 40_000_000, most, most + b" ", line(2), b"y" * (LINE_MAX_BYTES + 1)])
     path = write(tmp_path / "a", gzip.compress(data, 1) if packed else data)
     del data
     tracemalloc.start()
@@ -123,7 +125,7 @@ def test_a_gzip_file_with_damage_or_rubbish_behind_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "reason"), [("none", "no such file"), (".", "is a folder"), ("a\0", "null byte")])
 def test_a_source_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> None:
-    with pytest.raises(ImportFailed, match=reason), jsonl.opened(f"{tmp_path}/{name}"):
+    with pytest.raises(ImportFailed, match=reason), opened(f"{tmp_path}/{name}"):
         pass
 
 
@@ -131,18 +133,18 @@ async def test_pour_reports_after_each_batch_once_it_is_in_the_log(tmp_path: Pat
     path = write(tmp_path / "a", b"\n".join([*(line(n % 7) for n in range(10)), b"broken"]))
     told: list[Report] = []
     async with await EventLog.open(Log(), tmp_path) as log:
-        with jsonl.opened(str(path)) as source:
-            report = await pour(jsonl.batches(source, NOW, 4), log, lambda so_far, _: told.append(so_far))
+        with opened(str(path)) as source:
+            report = await pour(threaded(jsonl.batches(source, NOW, 4)), log, lambda so_far, _: told.append(so_far))
         assert await log.count() == 7
     assert [one.read for one in told] == [4, 8, 11]
     assert told[-1] == report == Report(read=11, appended=7, duplicate=3, refused=1)
 
 
 async def test_what_the_reader_raises_reaches_the_caller(tmp_path: Path) -> None:
-    def failing() -> object:
+    def failing() -> Iterator[Batch]:
         yield Batch([], [])
         raise ZeroDivisionError
 
     async with await EventLog.open(Log(), tmp_path) as log:
         with pytest.raises(ZeroDivisionError):
-            await pour(failing(), log, lambda *_: None)  # type: ignore[arg-type]
+            await pour(threaded(failing()), log, lambda *_: None)

@@ -1,0 +1,230 @@
+"""A row of a table → an event, as a mapping in config.yaml says. One concept for CSV, Parquet and SQL."""
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from feedgen import events
+from feedgen.config import Cell, Mapping, Moment
+from feedgen.errors import BadEvent, ConfigError
+from feedgen.events import Event
+
+Row = Sequence[Any]
+Pick = Callable[[Row], Any]
+
+_SHOWN: Final = 30
+_PER_SECOND: Final = {"s": 1.0, "ms": 1_000.0}
+
+
+def columns_of(mapping: Mapping) -> list[str]:
+    """The columns that `mapping` reads, each once."""
+    cells = [mapping.ts, mapping.actor, mapping.object, mapping.id, *mapping.attrs.values()]
+    if isinstance(mapping.type, Cell):
+        cells.append(mapping.type)
+    names = [cell.column if isinstance(cell, Cell) else cell for cell in cells]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+class RowReader:
+    """Makes events of the rows of one table."""
+
+    def __init__(self, mapping: Mapping, columns: Sequence[str], *, path: str, table: str, name: str) -> None:
+        """`columns`: the table's; `path`: of the mapping in config.yaml; `table`: what errors call the table.
+
+        `name` goes into the ids of events: before what the id column holds, and into those that are derived.
+        Raises ConfigError when the mapping names a column the table does not have, or has twice.
+        """
+        self._name = name
+
+        def pick(field: str, cell: str | Cell) -> Pick:
+            column = cell.column if isinstance(cell, Cell) else cell
+            if isinstance(column, str) and columns.count(column) != 1:
+                shown = ", ".join(columns[:_SHOWN]) + (", …" if len(columns) > _SHOWN else "")
+                what = f"has twice: {shown}" if column in columns else f"does not have; it has {shown}"
+                raise ConfigError(f"`{path}.{field}` names column {column!r}, which {table} {what}")
+            return _pick(cell, columns)
+
+        self._type = _constant(mapping.type) if isinstance(mapping.type, str) else pick("type", mapping.type)
+        self._ts = _moment(mapping.ts, pick("ts", mapping.ts))
+        self._actor = _required("actor", mapping.actor, _outside(pick("actor", mapping.actor)))
+        self._object = self._id = _constant(None)
+        if mapping.object is not UNSET:
+            self._object = _outside(pick("object", mapping.object))
+        if mapping.id is not UNSET:
+            own = isinstance(mapping.id, Cell) and mapping.id.prefix is not UNSET
+            key = _prefixed(pick("id", mapping.id), "" if own else f"{name}:")
+            self._id = _required("id", mapping.id, _outside(key))
+        self._attrs = [(key, pick(f"attrs.{key}", cell)) for key, cell in mapping.attrs.items()]
+
+    def event(self, row: Row, now: float) -> Event:
+        """The event that `row` is. `now`: domain time, s. Raises BadEvent with the reason."""
+        kind = self._type(row)
+        raw = {
+            "type": kind,
+            "ts": self._ts(row),
+            "actor": self._actor(row),
+            "object": self._object(row),
+            "id": self._id(row),
+        }
+        if self._attrs:
+            raw["attrs"] = self._attributes(row, events.ATTRS.get(kind) if isinstance(kind, str) else None)
+        return events.from_object(raw, now, derive_from=self._name)
+
+    def _attributes(self, row: Row, spec: type[msgspec.Struct] | None) -> dict[str, Any]:
+        known = spec.__struct_fields__ if spec is not None else ()
+        found = {}
+        for key, pick in self._attrs:
+            value = _plain(pick(row))
+            if value is None or value == "":
+                continue
+            if spec is not None and key in known and isinstance(value, (str, float)):
+                value = _typed(key, value, spec)
+            found[key] = value
+        return found
+
+
+def _typed(key: str, value: str | float, spec: type[msgspec.Struct]) -> Any:
+    """Text, and what is a float only because a column has gaps, as the type that attribute has."""
+    try:
+        return getattr(msgspec.convert({key: value}, spec, strict=False), key)
+    except msgspec.ValidationError as error:
+        hint = "; `split` makes a list of a text" if "Expected `array`" in str(error) else ""
+        raise BadEvent(f"{events.reason_of(error).replace(f'`{key}`', f'`attrs.{key}`')}{hint}") from None
+
+
+def _pick(cell: str | Cell, columns: Sequence[str]) -> Pick:
+    if isinstance(cell, str):
+        return itemgetter(columns.index(cell))
+    if not isinstance(cell.column, str):
+        return _constant(cell.value)
+    pick: Pick = itemgetter(columns.index(cell.column))
+    if cell.values:
+        pick = _translated(pick, {_text(key): value for key, value in cell.values.items()})
+    if isinstance(cell.split, str):
+        pick = _split(pick, cell.split)
+    return _prefixed(pick, cell.prefix if isinstance(cell.prefix, str) else "")
+
+
+def _constant(value: Any) -> Pick:
+    return lambda row: value
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _translated(pick: Pick, values: dict[str, Any]) -> Pick:
+    def translated(row: Row) -> Any:
+        value = pick(row)
+        return values.get(_text(value), value)
+
+    return translated
+
+
+def _split(pick: Pick, separator: str) -> Pick:
+    def split(row: Row) -> Any:
+        value = pick(row)
+        if not isinstance(value, str):
+            return value
+        return [part for part in map(str.strip, value.split(separator)) if part] or None
+
+    return split
+
+
+def _prefixed(pick: Pick, prefix: str) -> Pick:
+    if not prefix:
+        return pick
+
+    def prefixed(row: Row) -> Any:
+        value = _id(pick(row))
+        return value if value is None else f"{prefix}{value}"
+
+    return prefixed
+
+
+def _outside(pick: Pick) -> Pick:
+    return lambda row: _id(pick(row))
+
+
+def _id(value: Any) -> Any:
+    """Numbers of any kind that are whole, UUIDs and texts as ids; nothing for an empty cell."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, UUID):
+        return str(value)
+    return _number(value) if isinstance(value, (float, Decimal)) else value
+
+
+def _number(value: float | Decimal) -> int | float | None:
+    """A whole number as int; nothing for NaN, which is how tables say that a number is missing."""
+    number = float(value)
+    if math.isnan(number):
+        return None
+    return int(value) if number.is_integer() else number
+
+
+def _required(field: str, cell: str | Cell, pick: Pick) -> Pick:
+    column = cell.column if isinstance(cell, Cell) else cell
+
+    def required(row: Row) -> Any:
+        value = pick(row)
+        if value is None:
+            raise BadEvent(f"no {field}: column {column!r} is empty")
+        return value
+
+    return required
+
+
+def _moment(cell: str | Moment, pick: Pick) -> Pick:
+    written = cell.format if isinstance(cell, Moment) else "iso"
+    column = cell.column if isinstance(cell, Moment) else cell
+
+    def moment(row: Row) -> float:
+        value = pick(row)
+        if value is None or value == "":
+            raise BadEvent(f"no ts: column {column!r} is empty")
+        return _seconds(value, written)
+
+    return moment
+
+
+def _seconds(value: Any, written: str) -> float:
+    """`value` as seconds since the epoch; UTC where it names no zone."""
+    if isinstance(value, str) and written == "iso":
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            hint = "; `format: s` or `ms` reads numbers" if value.replace(".", "", 1).isdecimal() else ""
+            raise BadEvent(f"ts {value[:40]!r} is no ISO 8601 time{hint}") from None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+    if written == "iso":
+        raise BadEvent(f"ts {str(value)[:40]!r} is no time; `format: s` or `ms` reads numbers")
+    try:
+        return float(value) / _PER_SECOND[written]
+    except (TypeError, ValueError, OverflowError):
+        raise BadEvent(f"ts {str(value)[:40]!r} is no number (`format: {written}`)") from None
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it."""
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
