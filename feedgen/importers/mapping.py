@@ -164,9 +164,9 @@ def _id(value: Any) -> Any:
 
 def _number(value: float | Decimal) -> int | float | None:
     """A whole number as int; nothing for NaN, which is how tables say that a number is missing."""
-    number = float(value)
-    if math.isnan(number):
+    if value.is_nan() if isinstance(value, Decimal) else math.isnan(value):
         return None
+    number = float(value)
     return int(value) if number.is_integer() else number
 
 

@@ -1,5 +1,6 @@
 """Parquet by a column mapping, through pyarrow (the extra `parquet`). Read in record batches: bounded memory."""
 
+import io
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ class Table:
         self._arrow = arrow
         self._path = path
         with readable(path):
+            io.FileIO(path).close()  # its errors are clearer than pyarrow's
             self._file = parquet.ParquetFile(path, pre_buffer=False)
         self.rows: int = self._file.metadata.num_rows
         self.rows_read = 0

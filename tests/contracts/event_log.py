@@ -45,6 +45,15 @@ class EventLogContract:
         assert await log.read(0, 10) == []
         assert await log.append([]) == Appended(0, 0, 0)
 
+    async def test_a_mark_is_kept_for_each_source(self, log: EventLog, opener: Opener) -> None:
+        assert await log.mark("shop.likes") is None
+        for mark in ("int:5", "int:7", "int:6"):
+            await log.set_mark("shop.likes", mark)
+        await log.set_mark("日本", "str:")
+        async with await opener(30.0) as other:
+            assert [await other.mark(source) for source in ("shop.likes", "日本", "shop")] == ["int:6", "str:", None]
+        assert await log.count() == 0
+
     async def test_what_was_appended_is_read_in_order(self, log: EventLog) -> None:
         rich = Event("p1", "post", 1_735_655_473.25, "日本", "o\0", {"topics": ["a"], "deep": {"x": [1, None, 2.5]}})
         batch = [login("z"), rich, login("a")]
