@@ -37,17 +37,17 @@ class Place(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """Items in order, and the item the next page comes after (None: there is none); `in_tail`: it is an older post."""
+    """Items in order, and the item the next page comes after (None: there is none)."""
 
     items: list[FeedItem]
     next: str | None
-    in_tail: bool = False
 
 
-def place(feeds: Sequence[FeedMap], ask: Ask, in_tail_of: FeedMap | None = None) -> Place:
+def place(feeds: Sequence[FeedMap], ask: Ask, begun: FeedMap | None = None) -> Place:
     """The place `ask` means among `feeds`, the kept generations, newest first. O(generations).
 
-    `in_tail_of`: the generation behind whose kept items `ask.after` was served, if that is known.
+    `begun`: the generation whose last page ended at `ask.after`, if there is one; a walk without a generation goes on
+    in it, be the feed rebuilt meanwhile or not.
     """
     if ask.generation is not None:
         asked = [feed for feed in feeds if feed.generation == ask.generation]
@@ -60,10 +60,12 @@ def place(feeds: Sequence[FeedMap], ask: Ask, in_tail_of: FeedMap | None = None)
         return Place(newest, in_tail=ask.after is not None and ask.after not in newest, exclude=False)
     if ask.after is None:
         return Place(feeds[0], in_tail=False, exclude=True)
+    if begun is not None:
+        return Place(begun, in_tail=ask.after not in begun, exclude=True)
     for feed in feeds:
         if ask.after in feed:
             return Place(feed, in_tail=False, exclude=True)
-    return Place(in_tail_of or feeds[0], in_tail=True, exclude=True)
+    return Place(feeds[0], in_tail=True, exclude=True)
 
 
 async def walk(viewer: str, start: Place, ask: Ask, older: OlderPosts | None, hidden: Hidden | None = None) -> Walked:
@@ -104,7 +106,7 @@ async def _tail(
     items = [*kept, *found[: wanted - 1]]
     if len(found) < wanted or not items:
         return Walked(items, None)
-    return Walked(items, items[-1].item_id, in_tail=wanted > 1)
+    return Walked(items, items[-1].item_id)
 
 
 def waiting(newest: FeedMap, paged: FeedMap) -> int:

@@ -41,7 +41,7 @@ class Reader:
             self._fallback[viewer] = None
         elif trending is not None and (ask.generation is not None or viewer in self._fallback):
             feeds = [*feeds, *trending.feeds]  # whoever began in the fallback goes on in it
-        start = place(feeds, ask, found.shelf.whose_tail(ask.after) if ask.after is not None else None)
+        start = place(feeds, ask, found.shelf.whose_end(ask.after) if ask.after is not None else None)
         for shelf in (found.shelf, trending):
             if shelf is not None:
                 self._residency.paged(shelf, start.feed)
@@ -49,7 +49,7 @@ class Reader:
         hidden = self._residency.hidden_from(viewer) if shared else None
         walked = await walk(viewer, start, ask, self._older, hidden)
         feed = start.feed
-        if walked.next is not None and walked.in_tail:
+        if walked.next is not None:
             found.shelf.reached(feed, walked.next)
         page = FeedPage(
             viewer,

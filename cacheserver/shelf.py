@@ -9,7 +9,7 @@ from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.roles import Removals
 
 _SHELF_BYTES: Final = 800
-"""A shelf, its lists, and its entries in the three dicts of the LRU (545 bytes, tracemalloc), and the tails' ids."""
+"""A shelf, its lists, and its entries in the three dicts of the LRU (545 bytes, tracemalloc), and where pages ended."""
 
 
 class Shelf:
@@ -18,12 +18,12 @@ class Shelf:
     `read_at`, `looked_at`: real clock, s; the last read, and the last look for something newer. Not thread-safe.
     """
 
-    __slots__ = ("_own_bytes", "_paged_at", "_tail", "feeds", "looked_at", "nbytes", "read_at")
+    __slots__ = ("_end", "_own_bytes", "_paged_at", "feeds", "looked_at", "nbytes", "read_at")
 
     def __init__(self, viewer: str, feed: FeedMap, now: float) -> None:
         self.feeds: list[FeedMap] = [feed]
         self._paged_at: list[float] = [-inf]
-        self._tail: list[str | None] = [None]
+        self._end: list[str | None] = [None]
         self._own_bytes = _SHELF_BYTES + sys.getsizeof(viewer)
         self.read_at = now
         self.looked_at = -inf
@@ -47,15 +47,15 @@ class Shelf:
                 return
 
     def reached(self, feed: FeedMap, item_id: str) -> None:
-        """A page of `feed` ended in its tail, at an older post that no generation holds."""
+        """A page of `feed` ended at this item, kept or older."""
         for at, kept in enumerate(self.feeds):
             if kept is feed:
-                self._tail[at] = item_id
+                self._end[at] = item_id
                 return
 
-    def whose_tail(self, item_id: str) -> FeedMap | None:
-        """The generation whose last tail page ended at this post, so that a walk without `generation` goes on in it."""
-        return next((feed for feed, tail in zip(self.feeds, self._tail, strict=True) if tail == item_id), None)
+    def whose_end(self, item_id: str) -> FeedMap | None:
+        """The newest generation whose last page ended at this item: a walk without `generation` goes on in it."""
+        return next((feed for feed, end in zip(self.feeds, self._end, strict=True) if end == item_id), None)
 
     def replace(self, feed: FeedMap) -> bool:
         """Make `feed` the current one; False if it is not newer. Call `close_sessions` and `account` afterwards."""
@@ -63,7 +63,7 @@ class Shelf:
             return False
         self.feeds.insert(0, feed)
         self._paged_at.insert(0, -inf)
-        self._tail.insert(0, None)
+        self._end.insert(0, None)
         return True
 
     def close_sessions(self, before: float, most: int) -> int:
@@ -71,7 +71,7 @@ class Shelf:
         older = sorted(range(1, len(self.feeds)), key=lambda at: self._paged_at[at], reverse=True)
         leaving = [at for rank, at in enumerate(older) if rank >= most or self._paged_at[at] < before]
         for at in sorted(leaving, reverse=True):
-            del self.feeds[at], self._paged_at[at], self._tail[at]
+            del self.feeds[at], self._paged_at[at], self._end[at]
         return len(leaving)
 
     def bring_forward(self, viewer: str, removals: Removals) -> tuple[bool, bool]:
@@ -89,5 +89,5 @@ class Shelf:
         if 0 in unfit:
             return False, True
         for at in reversed(unfit):
-            del self.feeds[at], self._paged_at[at], self._tail[at]
+            del self.feeds[at], self._paged_at[at], self._end[at]
         return True, changed or bool(unfit)

@@ -300,6 +300,18 @@ async def test_a_walk_without_generation_stays_in_its_own_tail(start):
     assert (await rig.feed("u1", limit=5, after="o2")).ids == ["o3", "o4"]
 
 
+async def test_a_walk_without_generation_goes_on_in_the_build_it_began_in(start):
+    rig = await start()
+    await rig.put("u1", ["p1", "p2", "p3", "p4"])
+    assert (await rig.feed("u1", limit=2)).ids == ["p1", "p2"]
+    # p2 is the last of the rebuilt feed: going on there would end the walk, and p3 and p4 would be skipped.
+    rig.residency.replaced("u1", await rig.put("u1", ["p4", "p3", "p1", "p2"], watermark=11))
+    second = await rig.feed("u1", limit=1, after="p2")
+    assert (second.ids, second.headers["Feed-New-Items"]) == (["p3"], "0")
+    assert (await rig.feed("u1", limit=2, after="p3")).ids == ["p4"]
+    assert (await rig.feed("u1", limit=2)).ids == ["p4", "p3"]
+
+
 async def test_who_pages_the_fallback_without_generation_goes_on_in_it(start, generator):
     rig = await start(generator=generator)
     await rig.put_trending(["t0", "t1", "t2"])
