@@ -18,14 +18,14 @@ from cacheserver.services import Services
 from cacheserver.tail import RemovalTail
 from feedgen import config
 from feedgen.config import Settings
-from feedgen.errors import ForefeedError
+from feedgen.errors import ConfigError, ForefeedError
 from feedgen.eventlog import EventLog
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.store import SqliteFeedStore
 
 _log = logging.getLogger(__name__)
 
-cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @cli.command(epilog="Example: cacheserver --data .forefeed --port 8081")
@@ -47,10 +47,12 @@ def serve_alone(
         run(_serve(settings, data or Path(settings.data_dir), host or settings.server.host, port))
     except ForefeedError as error:
         typer.echo(f"cacheserver: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
 
 
 async def _serve(settings: Settings, data_dir: Path, host: str, port: int | None) -> None:
+    if not settings.log.url and not (data_dir / "events.sqlite").exists():
+        raise ForefeedError(f"no event log in {data_dir}; give the folder that `feedgen up` or `feedgen import` filled")
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(await EventLog.open(settings.log, data_dir))
         store = await SqliteFeedStore.open(data_dir / "feeds.sqlite", settings.log.busy_timeout_s)

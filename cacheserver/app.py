@@ -56,8 +56,10 @@ def make_app(services: Services) -> web.Application:
     routes = [route for route in ROUTES if route.needs is None or getattr(services, route.needs) is not None]
     for route in routes:
         path = route.path.replace("{user_id}", _USER)
-        app.router.add_route(route.method, path, getattr(handlers, route.handler), expect_handler=_expect)
-    handlers.openapi = openapi.document(routes)
+        methods = (route.method, "HEAD") if route.method == "GET" else (route.method,)  # aiohttp drops HEAD's body
+        for method in methods:
+            app.router.add_route(method, path, getattr(handlers, route.handler), expect_handler=_expect)
+    handlers.openapi = openapi.document(routes, {"limit": services.settings.server.page_items_max})
     app.cleanup_ctx.append(_tasks)
     app.on_shutdown.append(_drain)
     return app

@@ -11,15 +11,15 @@ from cacheserver.routes import Answer, Parameter, Route
 _REF: Final = "#/components/schemas/{name}"
 
 
-def document(routes: Iterable[Route]) -> bytes:
-    """The document for `routes`, as JSON. Same routes, same bytes."""
+def document(routes: Iterable[Route], maxima: Mapping[str, int]) -> bytes:
+    """The document for `routes`, as JSON. `maxima`: what the settings allow of parameters, by name."""
     routes = tuple(routes)
     types = _types(routes)
     schemas, components = msgspec.json.schema_components(list(types.values()), ref_template=_REF)
     schema_of = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of, maxima)
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -49,26 +49,29 @@ def _types(routes: Iterable[Route]) -> dict[str, Any]:
     return found
 
 
-def _operation(route: Route, schema_of: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, schema_of: Mapping[str, Any], maxima: Mapping[str, int]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.handler,
         "summary": route.summary,
         "responses": {str(status): _response(answer, schema_of) for status, answer in sorted(route.answers.items())},
     }
     if route.parameters:
-        operation["parameters"] = [_parameter(parameter, schema_of) for parameter in route.parameters]
+        operation["parameters"] = [_parameter(parameter, schema_of, maxima) for parameter in route.parameters]
     if route.body:
         operation["requestBody"] = {"required": True, "content": _content(route.body, schema_of, route.example)}
     return operation
 
 
-def _parameter(parameter: Parameter, schema_of: Mapping[str, Any]) -> dict[str, Any]:
+def _parameter(parameter: Parameter, schema_of: Mapping[str, Any], maxima: Mapping[str, int]) -> dict[str, Any]:
+    schema = schema_of[repr(parameter.type)]
+    if parameter.name in maxima:
+        schema = {**schema, "maximum": maxima[parameter.name]}
     return {
         "name": parameter.name,
         "in": parameter.where,
         "required": parameter.where == "path",
         "description": parameter.description,
-        "schema": schema_of[repr(parameter.type)],
+        "schema": schema,
     }
 
 

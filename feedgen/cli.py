@@ -4,8 +4,10 @@ A command imports its own parts when it runs: `feedgen import` need not wait for
 Exit status: 0; 1 failed; 2 wrong usage or settings; 130 interrupted. Data on stdout, everything for people on stderr.
 """
 
+import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Coroutine, Sequence
@@ -32,8 +34,9 @@ app = typer.Typer(
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
-_NOW_MAX_S: Final = 253_402_300_799.0  # the end of the year 9999
+_NOW_MAX_S: Final = 15_000_000_000.0  # the year 2445: state counts the hours since 1970 in 22 bits
 
 # Wrong usage, by the only name that typer publishes for its family.
 _UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
@@ -83,9 +86,23 @@ def _settings(path: Path | None, data: Path | None) -> tuple[Settings, Path]:
     return settings, data if data is not None else Path(settings.data_dir)
 
 
+class Terminated(Exception):
+    """SIGTERM ended the command."""
+
+
 def _run(body: Coroutine[Any, Any, None]) -> None:
-    """Run a command's body to its end. Every command goes through here."""
-    uvloop.run(body)
+    """Run a command's body to its end; SIGTERM ends it as Ctrl-C does. Every command goes through here."""
+
+    async def until_done() -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+        await body
+
+    try:
+        uvloop.run(until_done())
+    except asyncio.CancelledError:
+        raise Terminated from None
 
 
 def _version(wanted: bool) -> None:
@@ -250,6 +267,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         status = _invoke(sys.argv[1:] if args is None else args)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
+    except Terminated:
+        status = TERMINATED
     except _UsageError as error:
         status = _failed(USAGE, _usage(error))
     except ConfigError as error:
@@ -262,8 +281,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         status = _failed(
             FAILED, f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
         )
-    if status == INTERRUPTED:
-        _failed(INTERRUPTED, "interrupted; what was acknowledged is kept")
+    if status in (INTERRUPTED, TERMINATED):
+        _failed(status, "interrupted; what was acknowledged is kept")
     _let_go_of_stdout()
     sys.exit(status)
 

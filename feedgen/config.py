@@ -242,6 +242,9 @@ class Settings(_Section, frozen=True):
             raise ValueError("`worker.backoff_max_s` is less than `worker.backoff_s`")
 
 
+_SECTIONS = frozenset(name for name in Settings.__struct_fields__ if isinstance(getattr(Settings(), name), _Section))
+
+
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice (YAML would silently keep the last)."""
 
@@ -261,6 +264,8 @@ def parse(text: str, name: str = "config.yaml") -> Settings:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
     except (ConfigError, RecursionError, TypeError) as error:
         raise ConfigError(f"{name}: {error}") from None
+    if isinstance(raw, dict):  # a section whose keys are all commented out is there, and empty
+        raw = {key: {} if value is None and key in _SECTIONS else value for key, value in raw.items()}
     try:
         return msgspec.convert({} if raw is None else raw, Settings)
     except msgspec.ValidationError as error:

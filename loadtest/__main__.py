@@ -18,7 +18,7 @@ except ModuleNotFoundError as missing:
         f"loadtest: {missing.name} is not installed; install forefeed with its extra: forefeed[load]"
     ) from None
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback()

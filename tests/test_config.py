@@ -105,6 +105,10 @@ def test_what_is_wrong_is_named(text: str, named: str) -> None:
     assert named in refused(text)
 
 
+def test_a_section_with_every_key_commented_out_is_its_defaults() -> None:
+    assert parse("cache:\n  # max_bytes: 5\nserver:\n") == Settings()
+
+
 def test_an_empty_file_is_the_defaults() -> None:
     assert parse("") == parse("# nothing\n") == Settings()
 

@@ -166,7 +166,7 @@ async def test_folders_that_cannot_hold_a_log(tmp_path: Path) -> None:
     assert "File exists" in await refused(tmp_path / "file")
     (tmp_path / "events.sqlite").mkdir()
     assert "unable to open database file" in await refused(tmp_path)
-    assert "null byte" in await refused(tmp_path / "nul\0")
+    assert "null " in await refused(tmp_path / "nul\0")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a folder that is read-only")

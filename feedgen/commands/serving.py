@@ -18,7 +18,7 @@ from cacheserver.services import Services
 from cacheserver.warmup import warm
 from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter
-from feedgen.commands.engine import Engine, need_data, open_engine
+from feedgen.commands.engine import Engine, holds_log, open_engine
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.explaining import FeedExplainer
@@ -31,15 +31,17 @@ _log = logging.getLogger(__name__)
 async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: float | None) -> None:
     """Serve until SIGINT or SIGTERM. `now`: where domain time starts (s; None: the real time).
 
-    Raises ForefeedError when there is no log or the port cannot be had.
+    Raises ForefeedError when `data_dir` is no folder or the port cannot be had.
     """
-    need_data(settings, data_dir)
+    begins = not holds_log(settings, data_dir)
     need_port(host, port)
     domain = None if now is None else DomainClock(now)
     # Without --now the wall clock itself: one that starts here and begins after the fold is late by the fold, for good,
     # and stands still while the machine sleeps.
     clock: Clock = domain or time.time
     with Reporter("starting") as reporter:
+        if begins:
+            reporter.say(f"feedgen: no event log in {data_dir} yet; an empty one is begun, for POST /v1/events to fill")
         async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
             if domain is not None:
                 domain.begin()

@@ -83,6 +83,7 @@ async def test_a_server_that_no_longer_follows_removals_is_not_ready(tmp_path):
 
 
 async def test_a_busy_port_is_one_line_and_exit_1(tmp_path):
+    await (await EventLog.open(Log(), tmp_path / "data")).close()
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with cacheserver("--data", "data", "--port", str(port), cwd=tmp_path) as process, asyncio.timeout(20):
@@ -92,10 +93,10 @@ async def test_a_busy_port_is_one_line_and_exit_1(tmp_path):
     assert err.decode() == f"cacheserver: port {port} on 127.0.0.1 is in use; choose another one with --port (0: any)\n"
 
 
-def test_a_wrong_setting_is_one_line_and_exit_1(tmp_path):
+def test_a_wrong_setting_is_one_line_and_exit_2(tmp_path):
     (tmp_path / "wrong.yaml").write_text("cache: {max_bites: 5}")
     said = CliRunner().invoke(cli, ["--config", str(tmp_path / "wrong.yaml")])
-    assert (said.exit_code, said.stdout) == (1, "")
+    assert (said.exit_code, said.stdout) == (2, "")
     assert "cache.max_bites" in said.stderr
     assert said.stderr.count("\n") == 1
 
@@ -106,6 +107,13 @@ def test_a_data_directory_that_cannot_be_is_one_line_and_exit_1(tmp_path):
     assert (said.exit_code, said.stdout) == (1, "")
     assert said.stderr.startswith("cacheserver: ")
     assert said.stderr.count("\n") == 1
+
+
+def test_a_folder_without_a_log_is_not_served(tmp_path):
+    said = CliRunner().invoke(cli, ["--data", str(tmp_path / "typo"), "--port", "0"])
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr.startswith("cacheserver: no event log in ")
+    assert not (tmp_path / "typo").exists()
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--prot", "1"], ["what"]])

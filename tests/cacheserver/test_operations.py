@@ -37,11 +37,11 @@ async def test_alive_and_ready(start):
         ("GET", "/v1/feeds/a/b", 404, None),
         ("GET", "//v1/feeds/a", 404, None),
         ("GET", "/%2e%2e/etc/passwd", 404, None),
-        ("PUT", "/v1/feeds/u1", 405, {"GET", "DELETE"}),
-        ("HEAD", "/v1/feeds/u1", 405, {"GET", "DELETE"}),
+        ("PUT", "/v1/feeds/u1", 405, {"GET", "HEAD", "DELETE"}),
+        ("HEAD", "/v1/events", 405, {"POST"}),
         ("OPTIONS", "/v1/events", 405, {"POST"}),
         ("GET", "/v1/feeds:batchGet", 405, {"POST"}),
-        ("PATCH", "/healthz", 405, {"GET"}),
+        ("PATCH", "/healthz", 405, {"GET", "HEAD"}),
     ],
 )
 async def test_unknown_paths_and_methods_are_problems(start, method, path, status, allow):
@@ -51,6 +51,17 @@ async def test_unknown_paths_and_methods_are_problems(start, method, path, statu
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert allow is None or set(answer.headers["Allow"].split(",")) == allow
     assert method == "HEAD" or answer.json["status"] == status
+
+
+async def test_head_is_get_without_the_body(start):
+    rig = await start()
+    await rig.put("u1", ["p1", "p2"])
+    await rig.feed("u1")  # now it is resident
+    get, head = await rig.feed("u1"), await rig.call("HEAD", "/v1/feeds/u1")
+    assert (head.status, head.body) == (200, b"")
+    same = ("ETag", "Content-Length", "Content-Type", "Cache-Status", "Age")
+    assert [head.headers[name] for name in same] == [get.headers[name] for name in same]
+    assert (await rig.call("HEAD", "/healthz")).status == 200
 
 
 async def test_metrics_tell_what_happened(start):
