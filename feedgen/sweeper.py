@@ -42,7 +42,8 @@ class Sweeper:
         self._store = store
         self._clock = clock
         self._active_s = worker.active_days * _DAY_S
-        self._fresh_ms = cache.fresh_s * 1000
+        # A sweep before they go stale: what happened shows within fresh_s, not within fresh_s and a sweep.
+        self._due_ms = max(0.0, cache.fresh_s - worker.sweep_s) * 1000
         self._sweep_s = worker.sweep_s
         self._generations: dict[str, Generation] = {}
         self.sink: LiveSink | None = None
@@ -86,7 +87,7 @@ class Sweeper:
     def due(self) -> list[str]:
         """Active viewers without a fresh feed, those active last first. O(viewers log viewers)."""
         now = self._clock()
-        stale_before = now * 1000 - self._fresh_ms
+        stale_before = now * 1000 - self._due_ms
         never = Generation(0, 0)
         return [
             name

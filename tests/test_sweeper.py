@@ -69,10 +69,12 @@ def test_whoever_did_anything_is_active(sweeper: Sweeper, story: Story) -> None:
     assert sweeper.by_last_activity() == ["gone", "cid", "bea", "zoe", "edge", "ann"]
 
 
-def test_a_fresh_feed_is_not_due_until_it_has_been_fresh_for_its_time(sweeper: Sweeper) -> None:
+def test_a_feed_is_due_one_sweep_before_it_goes_stale(story: Story, store: MemoryFeedStore) -> None:
+    worker = config.Worker(sweep_s=60.0)
+    sweeper = Sweeper(story.state, story.pipeline, EpochGate(), store, lambda: NOW, worker, CACHE)
     sweeper.replaced("cid", made(0))
-    sweeper.replaced("bea", made(1_799.9))
-    sweeper.replaced("zoe", made(1_800))
+    sweeper.replaced("bea", made(1_739.9))
+    sweeper.replaced("zoe", made(1_740))
     assert sweeper.due() == ["zoe", "edge"]
 
 
