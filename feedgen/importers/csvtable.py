@@ -10,7 +10,7 @@ from feedgen.errors import BadEvent, ImportFailed
 from feedgen.events import Event
 from feedgen.importers.intake import Batch, Refused, batched
 from feedgen.importers.mapping import RowReader
-from feedgen.importers.source import LINE_MAX_BYTES, Source, lines
+from feedgen.importers.source import LINE_MAX_BYTES, STDIN, Source, lines
 
 _BOM: Final = "\ufeff"
 
@@ -76,7 +76,8 @@ def _events(
 
 
 def _reader(source: Source, name: str, mapping: TableMapping, columns: list[str]) -> RowReader:
-    return RowReader(mapping, columns, path=f"import.mappings.{name}", table=source.name, name=name)
+    table = "standard input" if source.name == STDIN else source.name
+    return RowReader(mapping, columns, path=f"import.mappings.{name}", table=table, name=name)
 
 
 def _rows(source: Source, delimiter: str) -> Iterator[tuple[int, list[str] | Refused]]:
