@@ -34,6 +34,8 @@ class PoolCounters:
     """Viewers never seen."""
     failed_attempts: int = 0
     set_aside: int = 0
+    unstored: int = 0
+    """Viewers given up because the store failed every time; they may be tried again at once."""
     dropped: int = 0
     """Wishes not taken: refreshes of a full queue, and background wishes for viewers set aside."""
     joined: int = 0
@@ -243,18 +245,29 @@ class WorkerPool:
         results = await self._maker.results([job.viewer for job in jobs])
         made = [(job.viewer, result) for job, result in zip(jobs, results, strict=True) if isinstance(result, Bulk)]
         taken: list[bool] = []
+        unstored: Exception | None = None
         if made:
             try:
                 taken = await self._store.put_many(made)
             except Exception as error:
-                results = [error if isinstance(result, Bulk) else result for result in results]
-                made = []
+                unstored, made = error, []
         was_taken = {viewer: took for (viewer, _), took in zip(made, taken, strict=True)}
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(job, result)
+            elif unstored is not None and result is not None:
+                self._hand_on_unstored(job, result, unstored)
             else:
                 self._finish(job, result, was_taken.get(job.viewer, False))
+
+    def _hand_on_unstored(self, job: Job, bulk: Bulk, error: Exception) -> None:
+        """The store failed, not the viewer: who waits gets the feed, memory too, and nobody is set aside for it."""
+        if self._sink is not None:
+            self._sink.replaced(job.viewer, bulk)
+        if job.waiter is not None:
+            job.waiter.set_result(bulk)
+            job.waiter = None
+        self._fail(job, error, viewers_fault=False)
 
     def _finish(self, job: Job, bulk: Bulk | None, was_taken: bool) -> None:
         if bulk is None:
@@ -269,8 +282,8 @@ class WorkerPool:
             job.waiter.set_result(bulk)
         self._forget(job)
 
-    def _fail(self, job: Job, error: Exception) -> None:
-        """Another try later, or set aside. Readers are told now: they would not wait for the retry."""
+    def _fail(self, job: Job, error: Exception, viewers_fault: bool = True) -> None:
+        """Another try later, or no more. Readers are told now: they would not wait for the retry."""
         self._counters.failed_attempts += 1
         job.failures += 1
         self._refuse(job, f"the feed of viewer {job.viewer!r} could not be generated: {error}")
@@ -279,9 +292,13 @@ class WorkerPool:
             self._queue.add_due(job, self._clock() + delay)
             self._work.set()
             return
-        _log.warning("viewer %r is set aside after %d failed attempts: %r", job.viewer, job.failures, error)
-        self._counters.set_aside += 1
-        self._aside.add(job.viewer, self._clock())
+        what = "set aside" if viewers_fault else "not stored"
+        _log.warning("viewer %r is %s after %d failed attempts: %r", job.viewer, what, job.failures, error)
+        if viewers_fault:
+            self._counters.set_aside += 1
+            self._aside.add(job.viewer, self._clock())
+        else:
+            self._counters.unstored += 1
         self._forget(job)
 
     def _refuse(self, job: Job, reason: str = "the worker pool is closed") -> None:

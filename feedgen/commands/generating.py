@@ -47,9 +47,7 @@ async def generate_feeds(engine: Engine, viewers: Sequence[str]) -> tuple[int, f
             await engine.pool.submit(viewer)
         await engine.pool.drain()
         engine.pool.on_done = None
-    if counters.set_aside:
-        raise ForefeedError(
-            f"{counters.set_aside} of {len(viewers)} viewers failed every attempt; the reasons are above"
-        )
+    if failed := counters.set_aside + counters.unstored:
+        raise ForefeedError(f"{failed} of {len(viewers)} viewers failed every attempt; the reasons are above")
     feeds = counters.generated + counters.refused_older - before
     return feeds, round(feeds / (time.perf_counter() - began), 1)
