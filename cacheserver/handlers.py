@@ -1,6 +1,8 @@
 """Thin handlers: read the request, ask the room that knows, write the answer. Errors are raised, never written here."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -46,6 +48,7 @@ class Handlers:
         self._metrics = metrics
         self.openapi = b"{}"
         self.draining = False
+        self._writing = 0
 
     async def get_feed(self, request: web.Request) -> web.Response:
         """GET /v1/feeds/{user_id}"""
@@ -94,25 +97,38 @@ class Handlers:
         """POST /v1/events"""
         query_of(request)
         media_type = content_type(request, EVENT_TYPES)
-        body = await body_of(request, self._settings.body_max_bytes)
-        taken = await take(body, media_type, self._services.clock(), self._settings.events_per_request)
-        accepted = await self._append(taken.events)
+        with self._place_to_write():
+            body = await body_of(request, self._settings.body_max_bytes)
+            taken = await take(body, media_type, self._services.clock(), self._settings.events_per_request)
+            accepted = await self._append(taken.events)
         return _answer(202, msgspec.structs.replace(accepted, refused=taken.refused))
 
     async def post_views(self, request: web.Request) -> web.Response:
         """POST /v1/views"""
         query_of(request)
         media_type = content_type(request, _BODIES)
-        views = decode(await body_of(request, self._settings.body_max_bytes), media_type, ViewsBody)
-        now = self._services.clock()
-        raw: dict[str, Any] = {
-            "id": self._services.new_id() if views.id is msgspec.UNSET else views.id,
-            "type": "view",
-            "ts": now if views.ts is msgspec.UNSET else views.ts,
-            "actor": an_id(views.user_id, "user_id"),
-            "attrs": {"objects": views.items},
-        }
-        return _answer(202, await self._append([from_object(raw, now)]))
+        with self._place_to_write():
+            views = decode(await body_of(request, self._settings.body_max_bytes), media_type, ViewsBody)
+            now = self._services.clock()
+            raw: dict[str, Any] = {
+                "id": self._services.new_id() if views.id is msgspec.UNSET else views.id,
+                "type": "view",
+                "ts": now if views.ts is msgspec.UNSET else views.ts,
+                "actor": an_id(views.user_id, "user_id"),
+                "attrs": {"objects": views.items},
+            }
+            return _answer(202, await self._append([from_object(raw, now)]))
+
+    @contextmanager
+    def _place_to_write(self) -> Iterator[None]:
+        """One of the places for bodies that are read and appended; none free: 503, before any of the body is held."""
+        if self._writing >= self._settings.writes_at_once:
+            raise Refusal(503, "too many writes are waiting for the event log; send this one again", retry_after_s=1)
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
 
     async def _append(self, events: list[Event]) -> Accepted:
         done = await self._services.log.append(events)

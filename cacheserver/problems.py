@@ -18,12 +18,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refusal(ForefeedError):
-    """A request that gets `status`; the message says what to do about it."""
+    """A request that gets `status`; the message says what to do about it. `retry_after_s`: when to try again."""
 
-    def __init__(self, status: int, detail: str, refused: list[Refused] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, refused: list[Refused] | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.refused = refused
+        self.retry_after_s = retry_after_s
 
 
 def problem(status: int, detail: str, refused: list[Refused] | None = None) -> Problem:
@@ -40,13 +43,22 @@ def respond(body: Problem, headers: Mapping[str, str] | None = None) -> web.Resp
     return response
 
 
+def _refused(error: Refusal) -> web.Response:
+    body = problem(error.status, str(error), error.refused)
+    if error.retry_after_s is None:
+        return respond(body)
+    response = respond(body, {"Retry-After": str(error.retry_after_s)})
+    response.force_close()  # its body is not read, and would stand before the next request
+    return response
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into a problem document; nothing internal gets out."""
     try:
         return await handler(request)
     except Refusal as error:
-        return respond(problem(error.status, str(error), error.refused))
+        return _refused(error)
     except web.HTTPException as error:
         return _of_http(request, error)
     except BadEvent as error:

@@ -80,7 +80,10 @@ _BODY: Final = {
     415: _problem("the body's Content-Type or Content-Encoding is not understood"),
 }
 _NOT_ACCEPTABLE: Final = _problem("Accept leaves neither JSON nor msgpack")
-_STORAGE: Final = _problem("storage cannot be reached; nothing was written", {"Retry-After": (str, "seconds to wait")})
+_STORAGE: Final = _problem(
+    "storage cannot be reached, or too many writes wait for it; nothing was written",
+    {"Retry-After": (str, "seconds to wait")},
+)
 
 _USER: Final = Parameter("user_id", "path", Id, 'the viewer, percent-encoded; 5 and "5" are the same id')
 _AFTER: Final = Parameter(

@@ -222,3 +222,23 @@ async def test_100_continue_is_sent_unless_the_body_is_refused_unseen(start):
     assert good.status == 202
     answer = await rig.call("POST", "/v1/events", data=b"", headers={"Content-Type": NDJSON, "Expect": "a-miracle"})
     assert (answer.status, answer.headers["Content-Type"]) == (417, "application/problem+json")
+
+
+async def test_past_the_places_for_writes_the_sender_is_told_to_come_back(start):
+    rig = await start(log=EventLog, settings=Settings(server=Server(writes_at_once=1)))
+    body = lines(event(1))
+    reader, writer = await asyncio.open_connection(rig.listening.host, rig.listening.port)
+    head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: {NDJSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body[:-1])  # one byte short: it holds the place
+    await writer.drain()
+    while (answer := await post(rig, lines(event(2)))).status == 202:
+        pass  # until the server has seen the head
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json["detail"].startswith("too many writes")
+    assert (await post(rig, b"{}", "application/json", "/v1/views")).status == 503
+    writer.write(body[-1:])
+    assert b" 202 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    assert (await post(rig, lines(event(3)))).status == 202
+    assert {"e1", "e3"} <= {each.id for each in await logged(rig)}
