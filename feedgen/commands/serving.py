@@ -125,6 +125,7 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
     return {
         **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
+        "state_events_folded": lambda: float(engine.keeper.folded),
         "state_watermark": lambda: float(engine.state.watermark),
         "state_users": lambda: float(len(engine.state.users)),
         "state_posts": lambda: float(engine.state.posts.live_count),
