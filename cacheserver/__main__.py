@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -13,13 +12,13 @@ import typer
 
 from cacheserver.app import make_app
 from cacheserver.residency import Residency
-from cacheserver.server import run, serve
+from cacheserver.server import run, serve, until_stopped
 from cacheserver.services import Services
 from cacheserver.tail import RemovalTail
 from feedgen import config
 from feedgen.config import Settings
 from feedgen.errors import ConfigError, ForefeedError
-from feedgen.eventlog import EventLog
+from feedgen.eventlog import EventLog, holds_log
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.store import SqliteFeedStore
 
@@ -51,7 +50,7 @@ def serve_alone(
 
 
 async def _serve(settings: Settings, data_dir: Path, host: str, port: int | None) -> None:
-    if not settings.log.url and not (data_dir / "events.sqlite").exists():
+    if not holds_log(settings.log, data_dir):
         raise ForefeedError(f"no event log in {data_dir}; give the folder that `feedgen up` or `feedgen import` filled")
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(await EventLog.open(settings.log, data_dir))
@@ -74,7 +73,7 @@ async def _serve(settings: Settings, data_dir: Path, host: str, port: int | None
         listening = await serve(make_app(services), settings, host, settings.server.port if port is None else port)
         stack.push_async_callback(listening.stop)
         typer.echo(f"cacheserver: listening on {listening.url}, data in {data_dir}", err=True)
-        await _asked_to_stop()
+        await until_stopped()
 
 
 @asynccontextmanager
@@ -92,14 +91,6 @@ async def _running(tail: RemovalTail) -> AsyncIterator[None]:
 def _surface(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():
         _log.error("removals are no longer followed; restart this server", exc_info=task.exception())
-
-
-async def _asked_to_stop() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    await stop.wait()
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import logging
+import signal
+import socket
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -67,12 +69,34 @@ async def serve(app: web.Application, settings: Settings, host: str, port: int) 
         await site.start()
     except OSError as error:
         await runner.cleanup()
-        if error.errno == errno.EADDRINUSE:
-            raise ForefeedError(f"port {port} on {host} is in use; choose another one with --port (0: any)") from None
-        raise ForefeedError(
-            f"cannot listen on {host} port {port} (--host, --port): {error.strerror or error}"
-        ) from None
+        raise _cannot_listen(error, host, port) from None
     return Listening(runner, app, host, runner.addresses[0][1])
+
+
+def need_port(host: str, port: int) -> None:
+    """Raise ForefeedError if the port cannot be had, before long work is done for nothing."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise _cannot_listen(error, host, port) from None
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> ForefeedError:
+    if error.errno == errno.EADDRINUSE:
+        return ForefeedError(f"port {port} on {host} is in use; choose another one with --port (0: any)")
+    return ForefeedError(f"cannot listen on {host} port {port} (--host, --port): {error.strerror or error}")
+
+
+async def until_stopped() -> None:
+    """Until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
 
 
 def run(main: Coroutine[Any, Any, _T]) -> _T:

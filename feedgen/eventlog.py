@@ -75,6 +75,16 @@ _marks: Final = Table(
 _Written = TypeVar("_Written")
 
 
+def holds_log(settings: config.Log, data_dir: Path) -> bool:
+    """Whether there is a log already, asked before an empty one is made. A log by URL counts as there.
+
+    Raises LogError if there can be none, `data_dir` being a file.
+    """
+    if data_dir.exists() and not data_dir.is_dir():
+        raise LogError(f"{data_dir} is not a folder; --data names the folder of the event log")
+    return bool(settings.url) or (data_dir / SQLITE_NAME).exists()
+
+
 class Appended(NamedTuple):
     """What an append did: events new to the log, events it had already, and the log's head after it."""
 

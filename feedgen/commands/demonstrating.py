@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import aiohttp
 
+from cacheserver.server import need_port, until_stopped
 from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter, put_json
 from feedgen.commands.engine import Counting, Engine, open_engine
 from feedgen.commands.generating import generate_feeds
-from feedgen.commands.serving import drop_ahead, need_port, serving, until_stopped
+from feedgen.commands.serving import drop_ahead, serving
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog

@@ -10,7 +10,7 @@ from feedgen.commands.console import Reporter
 from feedgen.commands.partial import PartialViewStore
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
-from feedgen.eventlog import EventLog
+from feedgen.eventlog import EventLog, holds_log
 from feedgen.feed.record import Bulk
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.roles import Clock, FeedStore
@@ -53,16 +53,9 @@ class Counting(Reporter):
         self.progress(self._done, self._total, f"{self._done:,} of {self._total:,} {self._things}")
 
 
-def holds_log(settings: Settings, data_dir: Path) -> bool:
-    """Whether there is a log already. Raises ForefeedError if there can be none, `data_dir` being a file."""
-    if data_dir.exists() and not data_dir.is_dir():
-        raise ForefeedError(f"{data_dir} is not a folder; --data names the folder of the event log")
-    return bool(settings.log.url) or (data_dir / "events.sqlite").exists()
-
-
 def need_data(settings: Settings, data_dir: Path) -> None:
     """Raise ForefeedError when there is no log in `data_dir`, before an empty one is made there."""
-    if not holds_log(settings, data_dir):
+    if not holds_log(settings.log, data_dir):
         raise ForefeedError(f"no event log in {data_dir}; fill one with: feedgen import SOURCE --data {data_dir}")
 
 

@@ -1,10 +1,7 @@
 """`feedgen up`: event log, worker pool and cache server in one process."""
 
 import asyncio
-import errno
 import logging
-import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,14 +10,14 @@ from pathlib import Path
 
 from cacheserver.app import make_app
 from cacheserver.residency import Residency
-from cacheserver.server import Listening, serve
+from cacheserver.server import Listening, need_port, serve, until_stopped
 from cacheserver.services import Services
 from cacheserver.warmup import warm
 from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter
-from feedgen.commands.engine import Engine, holds_log, open_engine
+from feedgen.commands.engine import Engine, open_engine
 from feedgen.config import Settings
-from feedgen.errors import ForefeedError
+from feedgen.eventlog import holds_log
 from feedgen.explaining import FeedExplainer
 from feedgen.feed.roles import Clock
 from feedgen.itemstore import ItemStore, PipelineExplainer
@@ -33,7 +30,7 @@ async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: 
 
     Raises ForefeedError when `data_dir` is no folder or the port cannot be had.
     """
-    begins = not holds_log(settings, data_dir)
+    begins = not holds_log(settings.log, data_dir)
     need_port(host, port)
     domain = None if now is None else DomainClock(now)
     # Without --now the wall clock itself: one that starts here and begins after the fold is late by the fold, for good,
@@ -58,19 +55,6 @@ async def drop_ahead(engine: Engine, reporter: Reporter) -> None:
     """Drop what the store holds of a later time or a longer log, and say so. Raises StoreError."""
     if dropped := await engine.sweeper.drop_ahead(engine.keeper.whole_to):
         reporter.say(f"feedgen: {dropped:,} stored feeds are of a later time or a longer log; dropped, to be made anew")
-
-
-def need_port(host: str, port: int) -> None:
-    """Raise ForefeedError if the port is taken, before long work is done for nothing."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ForefeedError(f"port {port} on {host} is in use; choose another one with --port (0: any)") from None
-        raise ForefeedError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
 @asynccontextmanager
@@ -137,12 +121,3 @@ def _report(task: "asyncio.Task[None]") -> None:
     """A task that ends by itself is a fault; say so instead of going quietly stale."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("the %s stopped; feeds go stale until a restart", task.get_name(), exc_info=task.exception())
-
-
-async def until_stopped() -> None:
-    """Until SIGINT or SIGTERM."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()

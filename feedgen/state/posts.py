@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import Column, EventIds, copied
+from feedgen.state.columns import Column, EventIds
 from feedgen.state.symbols import Symbols
 from feedgen.state.toggles import Toggles
 
@@ -124,11 +124,6 @@ class Posts:
 
     def _order(self, post: int) -> tuple[float, str]:
         return float(self._created[post]), self._symbols.name(post)
-
-    def recent_of(self, author: int) -> NDArray[np.int32]:
-        """The author's recent posts, oldest first by (created, id), deleted ones included. O(n); copies."""
-        recent = self._recent.get(author)
-        return copied(recent) if recent is not None else np.empty(0, np.int32)
 
     def recent_of_all(self, authors: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Recent posts of several authors, author after author, each oldest first; and how many each has. Copies."""

@@ -1,6 +1,7 @@
 """Real processes: the commands as a person runs them, on free ports, in folders of their own."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -27,6 +28,21 @@ def feedgen(
     )
     if check:
         assert done.returncode == 0, done.stderr
+    return done
+
+
+def in_bash(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the commands of a page in one shell, as a reader in `folder` would; they must all succeed."""
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
     return done
 
 

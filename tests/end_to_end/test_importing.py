@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import sqlite3
@@ -23,6 +22,7 @@ from feedgen.eventlog import EventLog
 from feedgen.importers.intake import pour
 from feedgen.importers.sql import DatabaseSource
 from tests.contracts import postgres
+from tests.end_to_end.conftest import in_bash
 from tests.importers.histories import Made, git, many, repository
 
 REPO = Path(__file__).parents[2]
@@ -106,16 +106,7 @@ def test_every_command_of_the_docs_runs_and_answers_as_printed(tmp_path: Path, s
         (tmp_path / name).write_text(shop_yaml(shop) if name == "shop.yaml" else text, encoding="utf-8")
     execute(shop, FEW, NEW)
     repository(tmp_path / "project", many(100))
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(COMMANDS)],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
+    done = in_bash("\n".join(["set -euo pipefail", *COMMANDS]), tmp_path)
     ran = stable(done.stdout + done.stderr).splitlines()
     for line in PRINTED:
         assert stable(line) in ran

@@ -1,13 +1,12 @@
 """Every command printed in the README is run, in its order, in one shell, as a reader would."""
 
-import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.end_to_end.conftest import in_bash
 
 REPO = Path(__file__).parents[2]
 README = (REPO / "README.md").read_text(encoding="utf-8")
@@ -57,16 +56,7 @@ def test_the_tour_runs_from_its_first_command_to_its_last(tmp_path: Path) -> Non
             script.append(f"started {re.search(r'--port ([0-9]+)', command)[1]}")  # type: ignore[index]
     for name in ("docs", "config.yaml"):
         (tmp_path / name).symlink_to(REPO / name)
-    done = subprocess.run(
-        ["bash", "-c", "\n".join(script)],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
+    done = in_bash("\n".join(script), tmp_path)
     answers = dict(re.findall(r"^--- (\d+)\n(.*?)(?=^--- |\Z)", done.stdout, re.DOTALL | re.MULTILINE))
     assert len(answers) == len(COMMANDS) - len(MAKE)
     blocks = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
