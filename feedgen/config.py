@@ -52,6 +52,12 @@ class Selection(_Section, frozen=True):
 
     new_cap: Count = 500
     fetch_cap: Count = 2_000
+    new_followee_cap: Count = 100
+    new_followee_days: Positive = 14.0
+    grown_cap: Count = 50
+    grown_min: Count = 10
+    grown_times: Annotated[float, Meta(ge=1, le=1e6)] = 3.0
+    interest_cap: Count = 100
     trending_cap: Count = 100
     adult_age: Annotated[int, Meta(ge=0, le=200)] = 18
     common_language: str = "en"
@@ -60,18 +66,35 @@ class Selection(_Section, frozen=True):
 class Ranking(_Section, frozen=True):
     """The linear scorer: score = Σ weight × feature (docs/design.md says how each feature is computed)."""
 
-    recency_weight: Weight = 1.0
-    affinity_weight: Weight = 1.0
-    engagement_weight: Weight = 0.5
-    topic_weight: Weight = 1.0
-    recency_scale_hours: Positive = 168.0
-    affinity_half_life_days: Positive = 90.0
+    freshness_weight: Weight = 0.95
+    recency_weight: Weight = 0.15
+    affinity_short_weight: Weight = 0.03
+    affinity_mid_weight: Weight = 0.03
+    affinity_long_weight: Weight = 0.12
+    liked_share_weight: Weight = 0.15
+    follows_back_weight: Weight = 0.6
+    followed_weight: Weight = 0.65
+    topic_weight: Weight = 0.8
+    post_rate_weight: Weight = 0.05
+    author_rate_weight: Weight = 0.4
+    followers_weight: Weight = 0.12
+    engagement_weight: Weight = 0.03
+    momentum_weight: Weight = 0.02
+    network_weight: Weight = 0.1
+    freshness_hours: Positive = 12.0
+    recency_hours: Positive = 168.0
+    affinity_short_days: Positive = 7.0
+    affinity_mid_days: Positive = 30.0
+    affinity_long_days: Positive = 90.0
     engagement_half_life_hours: Positive = 24.0
     like: Weight = 1.0
     comment: Weight = 3.0
     share: Weight = 4.0
     save: Weight = 2.0
     click: Weight = 0.25
+    hide: Weight = -3.0
+    report: Weight = -10.0
+    not_interested: Weight = -2.0
 
 
 class Diversity(_Section, frozen=True):

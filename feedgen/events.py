@@ -23,7 +23,8 @@ ON_USER: Final = frozenset({"follow", "unfollow", "block", "unblock", "mute", "u
 ENGAGEMENTS: Final = frozenset({"like", "unlike", "comment", "share", "save", "click", "dwell"})
 FEEDBACK: Final = frozenset({"hide", "report", "not_interested"})
 ON_POST: Final = frozenset({"post", "edit", "delete", "review"}) | ENGAGEMENTS | FEEDBACK
-ALONE: Final = frozenset({"user", "view", "login", "logout"})
+LISTS: Final = frozenset({"view", "serve"})
+ALONE: Final = frozenset({"user", "login", "logout"}) | LISTS
 TYPES: Final = ON_USER | ON_POST | ALONE
 
 OutsideId = (
@@ -89,8 +90,8 @@ class DwellAttrs(Struct):
     value: Annotated[float, Meta(ge=0, le=86_400)]
 
 
-class ViewAttrs(Struct):
-    """attrs of `view`: the posts in the order they were seen."""
+class ListAttrs(Struct):
+    """attrs of `view` and `serve`: the posts in the order they were seen, or sent."""
 
     objects: Annotated[list[OutsideId], Meta(min_length=1, max_length=1_000)]
 
@@ -101,7 +102,8 @@ ATTRS: Final[dict[str, type[Struct]]] = {
     "user": UserAttrs,
     "review": ReviewAttrs,
     "dwell": DwellAttrs,
-    "view": ViewAttrs,
+    "view": ListAttrs,
+    "serve": ListAttrs,
 }
 
 _json_wire = msgspec.json.Decoder(WireEvent)
@@ -160,7 +162,7 @@ def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
             raise BadEvent(f"attrs of {kind}: {error}".replace("`$.", "`")) from None
     if attrs:
         _check_plain(attrs, kind)
-    if kind == "view":
+    if kind in LISTS:
         return {**attrs, "objects": [outside_id(item) for item in attrs["objects"]]}
     return attrs
 

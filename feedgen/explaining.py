@@ -31,7 +31,7 @@ class FeedExplainer:
             "followees": len(ranked.context.followees),
             "last_login": ranked.context.last_login if np.isfinite(ranked.context.last_login) else None,
             "candidates": ranked.candidates,
-            "removed": ranked.filtered.removed,
+            "removed": ranked.removed,
         }
         if post is not None:
             return {**answer, "item": {"item_id": item, **self._why(ranked, post)}}

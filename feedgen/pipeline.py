@@ -18,12 +18,12 @@ from feedgen.diversity import Diverse, penalise_repeats
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
 from feedgen.ranking.features import FeatureMaker, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
-from feedgen.selection.context import Epoch, ViewerContext
+from feedgen.selection.context import ViewerContext
+from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.selection.filters import (
     Blocked,
     Deleted,
     Filter,
-    Filtered,
     Hidden,
     OtherLanguage,
     OwnPosts,
@@ -34,12 +34,22 @@ from feedgen.selection.filters import (
     apply,
 )
 from feedgen.selection.ordering import best, ordered
-from feedgen.selection.sources import NewFromFollowees, PopularUnseen, Source, Trending, gather
-from feedgen.state.columns import SECONDS_PER_HOUR
+from feedgen.selection.sources import (
+    Grown,
+    Interest,
+    NewFollowees,
+    NewFromFollowees,
+    PopularUnseen,
+    Source,
+    Trending,
+    gather,
+)
 from feedgen.state.engagement import hour_of
 from feedgen.state.state import State
 
 _DAY_S = 86_400.0
+TWICE = "duplicate"
+"""Under which posts are counted that a second source named: each is considered once."""
 OLDER = "older"
 """The reason of posts past the last kept item."""
 
@@ -48,12 +58,13 @@ OLDER = "older"
 class Ranked:
     """One viewer's feed with what led to it; parallel arrays, best first after diversity.
 
+    `candidates`: how many posts each source named; `removed`: how many of them each filter took.
     `considered`, `all_scores`: every candidate that passed the filters, in no order, and its score.
     """
 
     context: ViewerContext
     candidates: dict[str, int]
-    filtered: Filtered
+    removed: dict[str, int]
     posts: NDArray[np.int32]
     origin: NDArray[np.uint8]
     features: NDArray[np.float64]
@@ -73,10 +84,15 @@ class Pipeline:
         self._fetch_cap = settings.selection.fetch_cap
         self._items = settings.feed.items
         self._penalty = settings.diversity.author_penalty
+        limits = settings.selection
+        self._grown = (limits.grown_min, limits.grown_times)
         self.sources: Sequence[Source] = (
-            NewFromFollowees(settings.selection.new_cap),
-            PopularUnseen(leave=settings.selection.trending_cap),
-            Trending(settings.selection.trending_cap),
+            NewFromFollowees(limits.new_cap),
+            NewFollowees(limits.new_followee_days, limits.new_followee_cap),
+            PopularUnseen(leave=limits.grown_cap + limits.interest_cap + limits.trending_cap),
+            Grown(limits.grown_cap),
+            Interest(limits.interest_cap),
+            Trending(limits.trending_cap),
         )
         self._safety: Sequence[Filter] = (
             Deleted(),
@@ -93,7 +109,10 @@ class Pipeline:
         self._scorer: Scorer = LinearScorer(self.weights)
         self._counted_lock = threading.Lock()
         self.counted: Counter[str] = Counter(
-            {**{f"source_{s.name}": 0 for s in self.sources}, **{f"filter_{f.name}": 0 for f in self.filters}}
+            {
+                **{f"source_{source.name}": 0 for source in self.sources},
+                **{f"filter_{name}": 0 for name in (TWICE, *(rule.name for rule in self.filters))},
+            }
         )
         """Candidates by source, and removals by filter, over all feeds generated so far."""
         self._epoch_lock = threading.Lock()
@@ -113,13 +132,16 @@ class Pipeline:
                 results.append(error)
         return results
 
+    def rank_by_id(self, viewer: str, now: float) -> Ranked | None:
+        """The viewer's feed at `now` with what led to it; None for one never seen."""
+        index = self._state.users.find(viewer)
+        return None if index is None else self.rank(index, now)
+
     def rank(self, viewer: int, now: float) -> Ranked:
         """The viewer's feed at `now`, by dense index."""
         context = self._context(viewer, now)
-        posts, origin = gather(self.sources, context, self._fetch_cap)
+        posts, origin, named, twice = gather(self.sources, context, self._fetch_cap)
         filtered = apply(self.filters, context, posts)
-        counts = np.bincount(origin, minlength=len(self.sources)).tolist()
-        candidates = {source.name: count for source, count in zip(self.sources, counts, strict=True)}
         posts, origin = posts[filtered.kept], origin[filtered.kept]
         features = self._features.matrix(context, posts)
         scores = finite_or_last(self._scorer.score(features))
@@ -131,8 +153,8 @@ class Pipeline:
         rank = ordered(names, posts, -diverse.adjusted)
         return Ranked(
             context=context,
-            candidates=candidates,
-            filtered=filtered,
+            candidates=named,
+            removed={TWICE: twice, **filtered.removed},
             posts=posts[rank],
             origin=origin[rank],
             features=features[rank],
@@ -184,7 +206,7 @@ class Pipeline:
         return items
 
     def _context(self, viewer: int, now: float) -> ViewerContext:
-        return ViewerContext(self._state, viewer, now, self._retention_s, self._epoch_at)
+        return ViewerContext(self._state, viewer, now, self._retention_s, *self._grown, self._epoch_at)
 
     def _epoch_at(self, now: float) -> Epoch:
         """Popularity and trending of (watermark, hour), computed by the first who asks. O(posts) then."""
@@ -192,24 +214,14 @@ class Pipeline:
         with self._epoch_lock:
             epoch = self._epoch
             if epoch is None or (epoch.watermark, epoch.hour) != (self._state.watermark, hour):
-                epoch = self._epoch = self._new_epoch(hour)
+                epoch = self._epoch = epoch_of(self._state, hour, self._retention_s, self._items)
             return epoch
-
-    def _new_epoch(self, hour: int) -> Epoch:
-        posts = self._state.posts
-        popularity = self._state.engagement.popularity(hour, len(self._state.post_ids))
-        end = (hour + 1) * SECONDS_PER_HOUR
-        possible = (posts.author >= 0) & ~posts.deleted & ~posts.withheld & (posts.created < end)
-        possible &= posts.created >= end - self._retention_s
-        shown = np.flatnonzero(possible).astype(np.int32)
-        first = best(self._state.post_ids.names, shown, self._items, -popularity[shown], -posts.created[shown])
-        return Epoch(self._state.watermark, hour, popularity, shown[first])
 
     def _counted(self, ranked: Ranked) -> Bulk:
         with self._counted_lock:
             for name, count in ranked.candidates.items():
                 self.counted[f"source_{name}"] += count
-            for name, count in ranked.filtered.removed.items():
+            for name, count in ranked.removed.items():
                 self.counted[f"filter_{name}"] += count
         return self._bulk(ranked)
 

@@ -8,7 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.engagement import Engagements
+from feedgen.selection.epoch import Epoch
+from feedgen.selection.taste import Offered, taste
+from feedgen.state.engagement import AGAINST, Engagements
 from feedgen.state.state import State
 
 
@@ -23,26 +25,16 @@ def marked(indices: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What a batch shares: all viewers of one (watermark, hour) see the same.
-
-    `popularity`: int64 by post, decayed weighted engagements of everyone (engagement.UNIT = 1.0), as of `hour`.
-    `trending`: int32 posts, most popular first.
-    """
-
-    watermark: int
-    hour: int
-    popularity: NDArray[np.int64]
-    trending: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
 class Network:
-    """Retained posts of a viewer's followees, in parallel arrays; `recency` 0 is an author's newest."""
+    """Retained posts of a viewer's followees, in parallel arrays; `recency` 0 is an author's newest.
+
+    `owner`: position of the author among the followees.
+    """
 
     posts: NDArray[np.int32]
     created: NDArray[np.float64]
     recency: NDArray[np.int64]
+    owner: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,8 @@ class ViewerContext:
     viewer: int
     now: float
     retention_s: float
+    grown_min: int
+    grown_times: float
     epochs: Callable[[float], Epoch]
 
     @cached_property
@@ -82,19 +76,63 @@ class ViewerContext:
         owner = np.repeat(np.arange(len(followees)), counts)[kept]
         posts, created = posts[kept], created[kept]
         ends = np.cumsum(np.bincount(owner, minlength=len(followees)))
-        return Network(posts, created, ends[owner] - 1 - np.arange(len(posts)))
+        return Network(posts, created, ends[owner] - 1 - np.arange(len(posts)), owner)
 
     @cached_property
     def engaged(self) -> Engagements:
-        """Everything this viewer did. O(n)."""
+        """Everything this viewer did in favour of posts. O(n)."""
         return self.state.engagement.of_viewer(self.viewer)
+
+    @cached_property
+    def favoured(self) -> NDArray[np.int64]:
+        """Posts this viewer engaged with and did not take it back, each once. O(n log n)."""
+        posts, position = np.unique(self.engaged.post, return_inverse=True)
+        return posts[np.bincount(position, weights=self.engaged.sign, minlength=len(posts)) > 0]
+
+    @cached_property
+    def viewed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Posts the viewer has seen, and the last UTC day of each. O(n log n)."""
+        return self.state.impressions.seen.of(self.viewer, self.now)
+
+    @cached_property
+    def exposed(self) -> NDArray[np.int64]:
+        """What the viewer had to choose from: the posts seen, or where no views are reported, the network's."""
+        posts = self.viewed[0]
+        return posts if len(posts) else self.network.posts.astype(np.int64)
 
     @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """By post: whether the viewer has seen it, or engaged with it (who engaged has seen). O(seen)."""
         mask = marked(self.engaged.post, len(self.state.post_ids))
-        mask[self.state.impressions.seen_by(self.viewer, self.now)] = True
+        mask[self.viewed[0]] = True
         return mask
+
+    @cached_property
+    def grown(self) -> NDArray[np.bool_]:
+        """By post: whether it was seen, but engagement has grown so much since that it is worth another look.
+
+        At least `grown_min` others engaged with it on days after the one it was last seen on, and `grown_times` as many
+        as up to that day; and the viewer did nothing with it. O(engagements with seen posts of the network).
+        """
+        posts, day = self.viewed
+        author = self.state.posts.author[posts]
+        open_to = (author >= 0) & ~marked(self.engaged.post, len(self.state.post_ids))[posts]
+        open_to &= self.near[author] & (author != self.viewer)
+        posts, day = posts[open_to], day[open_to]
+        popular = self.state.engagement.counts(len(self.state.post_ids))[posts] >= self.grown_min
+        posts, day = posts[popular], day[popular]
+        place, found = self.state.engagement.of_posts(posts)
+        sign = np.where(found.kind < AGAINST, found.sign, 0)
+        later = found.hour // 24 > day[place]
+        after = np.bincount(place, weights=np.where(later, sign, 0), minlength=len(posts))
+        before = np.bincount(place, weights=np.where(later, 0, sign), minlength=len(posts))
+        return marked(posts[(after >= self.grown_min) & (after >= self.grown_times * before)], len(self.state.post_ids))
+
+    @cached_property
+    def taste(self) -> NDArray[np.float64]:
+        """By topic, mean 1: how much more than the average one this viewer cares for it."""
+        offered = Offered(self.network.posts, self.network.owner, len(self.followees))
+        return taste(self.state, offered, self.exposed, self.favoured)
 
     @cached_property
     def age_known(self) -> bool:

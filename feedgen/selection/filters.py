@@ -125,13 +125,13 @@ class Hidden:
 
 
 class Seen:
-    """What the viewer has seen or engaged with."""
+    """What the viewer has seen or engaged with, unless engagement has grown much since it was seen."""
 
     name = "seen"
 
     def keeps(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
         """O(n)."""
-        return ~context.seen[posts]
+        return ~context.seen[posts] | context.grown[posts]
 
 
 class Filtered(NamedTuple):

@@ -1,12 +1,13 @@
 """What posts and users say about themselves, field by field: the greatest (ts, id) that names a field decides it."""
 
+from array import array
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import Column
+from feedgen.state.columns import Column, copied
 from feedgen.state.symbols import Symbols
 
 NONE: Final = -1
@@ -32,6 +33,7 @@ class PostAttributes:
         self._topic_at = Column(np.int64, 0)
         self._topic_count = Column(np.uint8, 0)
         self._topics = Column(np.int32, 0)
+        self._posts_about = array("q")
         self._set: dict[str, Callable[[int, Any], None]] = {
             "topics": self._set_topics,
             "language": self._set_language,
@@ -68,6 +70,12 @@ class PostAttributes:
 
     def _set_topics(self, post: int, names: list[str]) -> None:
         kept = [self._topic_names.intern(name) for name in dict.fromkeys(names)][:TOPICS_MAX]
+        self._posts_about.extend([0] * (len(self._topic_names) - len(self._posts_about)))
+        start = int(self._topic_at[post])
+        for topic in self._topics.values[start : start + int(self._topic_count[post])].tolist():
+            self._posts_about[topic] -= 1
+        for topic in kept:
+            self._posts_about[topic] += 1
         start = self._topics.count
         self._topics.reach(start + len(kept))
         self._topics.values[start:] = kept
@@ -97,34 +105,44 @@ class PostAttributes:
         """(first position, how many) by post, and the topics they point into; views until the next fold."""
         return self._topic_at.values, self._topic_count.values, self._topics.values
 
+    @property
+    def posts_about(self) -> NDArray[np.int64]:
+        """How many posts are about each topic; a copy. O(topics)."""
+        return copied(self._posts_about)
+
 
 class UserAttributes:
-    """By dense user index: language and birth year, as far as they are known."""
+    """By dense user index: what users say about themselves, field by field, as far as it is known."""
 
     def __init__(self, languages: Symbols) -> None:
         self._languages = languages
-        self._language: dict[int, tuple[_Stamp, int]] = {}
-        self._birth_year: dict[int, tuple[_Stamp, int]] = {}
+        self._known: dict[str, dict[int, tuple[_Stamp, Any]]] = {
+            name: {} for name in ("language", "birth_year", "utc_offset_min", "verified", "location")
+        }
 
     def describe(self, user: int, ts: float, event_id: str, attrs: dict[str, Any]) -> None:
-        """A `user` event: the fields that are named. O(1)."""
-        if "language" in attrs:
-            language = self._languages.intern(attrs["language"]) if attrs["language"] else NONE
-            self._keep(self._language, user, (ts, event_id), language)
-        if "birth_year" in attrs:
-            self._keep(self._birth_year, user, (ts, event_id), attrs["birth_year"])
+        """A `user` event: the fields that are named. O(fields)."""
+        for name, column in self._known.items():
+            if name not in attrs:
+                continue
+            known = column.get(user)
+            if known is None or (ts, event_id) > known[0]:
+                column[user] = (ts, event_id), attrs[name]
+                if name == "language" and attrs[name]:
+                    self._languages.intern(attrs[name])
 
-    @staticmethod
-    def _keep(column: dict[int, tuple[_Stamp, int]], user: int, stamp: _Stamp, value: int) -> None:
-        known = column.get(user)
-        if known is None or stamp > known[0]:
-            column[user] = stamp, value
+    def said(self, user: int, field: str) -> Any:
+        """What the user says of the field, None if nothing. O(1)."""
+        known = self._known[field].get(user)
+        return None if known is None else known[1]
 
     def language(self, user: int) -> int:
         """Index of the user's language, NONE if it is not known. O(1)."""
-        return self._language.get(user, (None, NONE))[1]
+        name = self.said(user, "language")
+        index = self._languages.find(name) if name else None
+        return NONE if index is None else index
 
     def birth_year(self, user: int) -> int | None:
         """None if it is not known. O(1)."""
-        known = self._birth_year.get(user)
-        return None if known is None else known[1]
+        born: int | None = self.said(user, "birth_year")
+        return born

@@ -62,3 +62,12 @@ class EventIds:
 def copied(values: "array[int] | array[float]") -> NDArray[Any]:
     """A numpy copy of an array; a view would forbid the array to grow. O(n)."""
     return np.array(values, dtype=np.dtype(values.typecode))
+
+
+def ragged(
+    starts: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions start … start + count − 1 of every row, one after the other, and the row of each. O(Σ counts)."""
+    row = np.repeat(np.arange(len(starts)), counts)
+    before = np.cumsum(counts, dtype=np.int64) - counts
+    return starts[row] + np.arange(len(row)) - before[row], row

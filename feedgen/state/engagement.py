@@ -1,30 +1,36 @@
-"""Who engaged with what, in which hour: what popularity and affinity are read from.
+"""Who engaged with what, in which hour: what popularity, windows and affinity are read from.
 
-An engagement is one int64: post (31 bits), hour since the epoch (22), kind (4), and whether it takes one back (1).
-Decay is computed when read. Weights are rounded to integers before they are added, so that sums do not depend on the
-order of arrival.
+An engagement is a row: post, viewer, and in one int64 the hour since the epoch, the kind, and whether it is taken back.
+Hours are the buckets, days are 24 of them; decay and windows are computed when read. Weights are rounded to integers
+before they are added, so that sums do not depend on the order of arrival.
 """
 
 import threading
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.state.bypost import ByPost, Rows
 from feedgen.state.columns import SECONDS_PER_HOUR, Column, copied
 from feedgen.state.toggles import NEVER, Before, Toggles
 
-KINDS: Final = ("like", "comment", "share", "save", "click", "dwell")
+KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
 KIND: Final = {name: number for number, name in enumerate(KINDS)}
+AGAINST: Final = KIND["hide"]
+"""Kinds from this one on count against a post, and are no sign that the viewer cares for its author or topics."""
 UNIT: Final = 1 << 20
 """What an engagement of weight 1 counts before decay; 2⁻²⁰ is the smallest decay that is still seen."""
+WINDOWS: Final = {"1h": 1, "1d": 24, "3d": 72, "7d": 168}
+"""Hours of each window: so many whole ones, and the one that has begun."""
 
 _BACK: Final = 1
 _HOUR_MASK: Final = (1 << 22) - 1
 _KIND_MASK: Final = (1 << 4) - 1
+_POST_SHIFT: Final = 27
 
 
 def hour_of(ts: float) -> int:
@@ -32,50 +38,69 @@ def hour_of(ts: float) -> int:
     return int(ts // SECONDS_PER_HOUR)
 
 
-def _pack(post: int, hour: int, kind: int, back: bool) -> int:
-    return ((post << 22 | hour) << 4 | kind) << 1 | back
+def _pack(hour: int, kind: int, back: bool) -> int:
+    return (hour << 4 | kind) << 1 | back
 
 
 class Engagements(NamedTuple):
     """Unpacked columns of one length; `sign` is −1 for an engagement taken back."""
 
     post: NDArray[np.int64]
+    viewer: NDArray[np.int64]
     hour: NDArray[np.int64]
     kind: NDArray[np.int64]
     sign: NDArray[np.int64]
 
+    def rows(self, which: NDArray[np.bool_]) -> "Engagements":
+        """Those under a mask; copies. O(n)."""
+        return Engagements(*(column[which] for column in self))
 
-def _unpack(packed: NDArray[np.int64]) -> Engagements:
-    return Engagements(
-        packed >> 27,
-        packed >> 5 & _HOUR_MASK,
-        packed >> 1 & _KIND_MASK,
-        1 - 2 * (packed & _BACK),
-    )
+
+def _unpack(rows: Rows) -> Engagements:
+    value = rows.value
+    return Engagements(rows.post, rows.who, value >> 5 & _HOUR_MASK, value >> 1 & _KIND_MASK, 1 - 2 * (value & _BACK))
+
+
+def by_half_life(hours: float) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+    """2^(−age / half-life), age in hours."""
+    return lambda age: np.exp2(-age / hours)
+
+
+def by_age(age: NDArray[np.int64]) -> NDArray[np.float64]:
+    """1 / (age + 1), age in hours: a post that is talked about for days outlives a flash."""
+    left: NDArray[np.float64] = 1.0 / (age + 1.0)
+    return left
 
 
 class Decay:
-    """Σ of integer weights: UNIT × weight of the kind × 2^(−age in hours / half-life)."""
+    """Σ of integer weights: UNIT × weight of the kind × how much of it is left at its age."""
 
-    def __init__(self, weights: Mapping[str, float], half_life_hours: float) -> None:
+    def __init__(self, weights: Mapping[str, float], left: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> None:
         self._weights = np.array([weights.get(kind, 0.0) for kind in KINDS])
-        self._half_life_hours = half_life_hours
+        self._left = left
 
     def units(self, engagements: Engagements, now_hour: int) -> NDArray[np.int64]:
         """What each engagement counts at `now_hour`, in UNITs; one dated ahead counts as of now. O(n)."""
         age = np.maximum(now_hour - engagements.hour, 0)
-        weight = self._weights[engagements.kind] * np.exp2(-age / self._half_life_hours)
+        weight = self._weights[engagements.kind] * self._left(age)
         units: NDArray[np.int64] = np.rint(weight * UNIT).astype(np.int64) * engagements.sign
         return units
+
+
+def within(engagements: Engagements, now_hour: int, hours: int) -> NDArray[np.bool_]:
+    """Which of them lie in the window of so many hours up to `now_hour`."""
+    inside: NDArray[np.bool_] = engagements.hour >= now_hour - hours
+    return inside
 
 
 class Engagement:
     """Engagements of everyone, by post and by viewer."""
 
     def __init__(self, popularity: Decay) -> None:
-        self._likes = Toggles()
-        self._all = array("q")
+        self._switches = {kind: Toggles() for kind in ("like", *KINDS[AGAINST:])}
+        self._rows = ByPost()
         self._by_viewer: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
+        self._counts = array("q")
         self._popularity = popularity
         self._cache_lock = threading.Lock()
         self._cache_hour = -1
@@ -84,29 +109,53 @@ class Engagement:
 
     def engage(self, viewer: int, post: int, kind: str, ts: float) -> None:
         """Count one engagement. Amortised O(1)."""
-        self._enter(viewer, _pack(post, hour_of(ts), KIND[kind], False))
+        self._enter(viewer, post, _pack(hour_of(ts), KIND[kind], False))
 
     def like(self, viewer: int, post: int, on: bool, ts: float, event_id: str) -> None:
         """Like or unlike: the greatest (ts, id) decides, and a like counts in the hour of the one that stands. O(1)."""
-        before = self._likes.decide(viewer, post, on, ts, event_id)
+        self._switch(viewer, post, KIND["like"], on, ts, event_id)
+
+    def reject(self, viewer: int, post: int, kind: str, ts: float, event_id: str) -> None:
+        """Hidden, reported or found not interesting: once per viewer however often it is said, the last time. O(1)."""
+        self._switch(viewer, post, KIND[kind], True, ts, event_id)
+
+    def _switch(self, viewer: int, post: int, kind: int, on: bool, ts: float, event_id: str) -> None:
+        before = self._switches[KINDS[kind]].decide(viewer, post, on, ts, event_id)
         if before is None:
             return
         if before is NEVER and not on:  # who takes a like back has seen the post, whichever event comes first
             before = Before(True, ts)
-            self._enter(viewer, _pack(post, hour_of(ts), KIND["like"], False))
+            self._enter(viewer, post, _pack(hour_of(ts), kind, False))
         if before.on:
-            self._enter(viewer, _pack(post, hour_of(before.ts), KIND["like"], True))
+            self._enter(viewer, post, _pack(hour_of(before.ts), kind, True))
         if on:
-            self._enter(viewer, _pack(post, hour_of(ts), KIND["like"], False))
+            self._enter(viewer, post, _pack(hour_of(ts), kind, False))
 
-    def _enter(self, viewer: int, packed: int) -> None:
-        self._all.append(packed)
-        self._by_viewer[viewer].append(packed)
+    def _enter(self, viewer: int, post: int, value: int) -> None:
+        self._rows.append(post, viewer, value)
+        if value >> 1 & _KIND_MASK >= AGAINST:
+            return
+        self._by_viewer[viewer].append(post << _POST_SHIFT | value)
+        if post >= len(self._counts):
+            self._counts.extend([0] * (post + 1 - len(self._counts)))
+        self._counts[post] += -1 if value & _BACK else 1
 
     def of_viewer(self, viewer: int) -> Engagements:
-        """Everything the viewer did; copies. O(n)."""
+        """Everything the viewer did in favour of a post; copies. O(n)."""
         own = self._by_viewer.get(viewer)
-        return _unpack(copied(own) if own is not None else np.empty(0, np.int64))
+        packed = copied(own) if own is not None else np.empty(0, np.int64)
+        return _unpack(Rows(packed >> _POST_SHIFT, np.full(len(packed), viewer), packed))
+
+    def of_posts(self, posts: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], Engagements]:
+        """Everything done with `posts`, and the position among them of each one's post; copies. See ByPost.of."""
+        place, rows = self._rows.of(posts)
+        return place, _unpack(rows)
+
+    def counts(self, posts: int) -> NDArray[np.int64]:
+        """Standing engagements in favour of each post, whatever their kind; a copy of `posts` entries. O(posts)."""
+        counts = np.zeros(posts, np.int64)
+        counts[: len(self._counts)] = self._counts
+        return counts
 
     def popularity(self, now_hour: int, posts: int) -> NDArray[np.int64]:
         """Decayed weighted engagements of everyone by post, in UNITs; a copy of `posts` entries.
@@ -118,11 +167,11 @@ class Engagement:
                 self._cache = Column(np.int64, 0)
                 self._cache_hour, self._cached_count = now_hour, 0
             self._cache.reach(posts)
-            if self._cached_count < len(self._all):
-                fresh = _unpack(copied(self._all[self._cached_count :]))
+            if self._cached_count < len(self._rows):
+                fresh = _unpack(self._rows.since(self._cached_count))
                 np.add.at(self._cache.values, fresh.post, self._popularity.units(fresh, now_hour))
-                self._cached_count = len(self._all)
+                self._cached_count = len(self._rows)
             return self._cache.values.copy()
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._rows)

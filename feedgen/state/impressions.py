@@ -14,28 +14,27 @@ _DAY_S: Final = 86_400
 _POST_MASK: Final = (1 << 32) - 1
 
 
-class Impressions:
-    """Seen posts as int64 (UTC day << 32 | post) per viewer, the latest kept; at most 2 × `per_viewer` and one view."""
+class LatestPosts:
+    """Posts as int64 (UTC day << 32 | post) per viewer, the latest kept; at most 2 × `per_viewer` and one batch."""
 
-    def __init__(self, posts: Symbols, seen_days: float, per_viewer: int) -> None:
-        """`posts`: their outside ids, which decide who stays among those seen on the same day."""
+    def __init__(self, posts: Symbols, days: float, per_viewer: int) -> None:
+        """`posts`: their outside ids, which decide who stays among those of the same day."""
         self._posts = posts
-        self._seen_days = seen_days
+        self._days = days
         self._per_viewer = per_viewer
-        self._seen: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
-        self._hidden: defaultdict[int, set[int]] = defaultdict(set)
+        self._packed: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
 
-    def see(self, viewer: int, posts: list[int], ts: float) -> None:
-        """The viewer saw these posts. Amortised O(posts)."""
+    def add(self, viewer: int, posts: list[int], ts: float) -> None:
+        """Amortised O(posts)."""
         day = int(ts // _DAY_S) << 32
-        seen = self._seen[viewer]
-        seen.extend([day | post for post in posts])
-        if len(seen) > 2 * self._per_viewer:
-            self._seen[viewer] = array("q", self._latest(copied(seen)).tobytes())
+        packed = self._packed[viewer]
+        packed.extend([day | post for post in posts])
+        if len(packed) > 2 * self._per_viewer:
+            self._packed[viewer] = array("q", self._latest(copied(packed)).tobytes())
 
-    def _latest(self, seen: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _latest(self, packed: NDArray[np.int64]) -> NDArray[np.int64]:
         """Each post once, at its last day; of these the latest `per_viewer`, by day, ties by outside id."""
-        latest = np.unique(seen)[::-1]
+        latest = np.unique(packed)[::-1]
         _, first = np.unique(latest & _POST_MASK, return_index=True)
         kept: NDArray[np.int64] = latest[np.sort(first)]
         if len(kept) > self._per_viewer:
@@ -44,18 +43,44 @@ class Impressions:
             kept[tied] = sorted(kept[tied].tolist(), key=lambda packed: self._posts.name(packed & _POST_MASK))
         return kept[: self._per_viewer]
 
+    def of(self, viewer: int, now: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Posts of today (UTC) or of the `days` days before, each once, and its last day; copies. O(n log n)."""
+        packed = self._packed.get(viewer)
+        if packed is None:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        since = int(now // _DAY_S - self._days) << 32
+        every = copied(packed)
+        latest = self._latest(every[every >= since])
+        return latest & _POST_MASK, latest >> 32
+
+
+class Impressions:
+    """`seen`: reported by the client as viewed. `served`: sent to the client, which may not have shown it."""
+
+    def __init__(self, posts: Symbols, days: float, per_viewer: int) -> None:
+        self.seen = LatestPosts(posts, days, per_viewer)
+        self.served = LatestPosts(posts, days, per_viewer)
+        self._views = array("q")
+        self._hidden: defaultdict[int, set[int]] = defaultdict(set)
+
+    def see(self, viewer: int, posts: list[int], ts: float) -> None:
+        """The viewer saw these posts. Amortised O(posts)."""
+        self.seen.add(viewer, posts, ts)
+        most = max(posts)
+        if most >= len(self._views):
+            self._views.extend([0] * (most + 1 - len(self._views)))
+        for post in posts:
+            self._views[post] += 1
+
     def hide(self, viewer: int, post: int) -> None:
         """The viewer hid, reported or was not interested in the post. O(1)."""
         self._hidden[viewer].add(post)
 
-    def seen_by(self, viewer: int, now: float) -> NDArray[np.int64]:
-        """Posts seen today (UTC) or on the `seen_days` days before, each once; copies. O(n log n)."""
-        seen = self._seen.get(viewer)
-        if seen is None:
-            return np.empty(0, np.int64)
-        since = int(now // _DAY_S - self._seen_days) << 32
-        packed = copied(seen)
-        return self._latest(packed[packed >= since]) & _POST_MASK
+    def views(self, posts: int) -> NDArray[np.int64]:
+        """How often each post was seen, by anyone; a copy of `posts` entries. O(posts)."""
+        counts = np.zeros(posts, np.int64)
+        counts[: len(self._views)] = self._views
+        return counts
 
     def hidden_from(self, viewer: int) -> NDArray[np.int64]:
         """Posts the viewer does not want to see, ascending; copies."""

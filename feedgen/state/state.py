@@ -7,7 +7,7 @@ from feedgen.config import Ranking
 from feedgen.config import State as StateSettings
 from feedgen.events import Event
 from feedgen.state.attributes import PostAttributes, UserAttributes
-from feedgen.state.engagement import KINDS, Decay, Engagement
+from feedgen.state.engagement import KINDS, Decay, Engagement, by_half_life
 from feedgen.state.graph import Graph
 from feedgen.state.impressions import Impressions
 from feedgen.state.logins import Logins
@@ -37,7 +37,7 @@ class State:
         self.posts = Posts(self.post_ids, settings.retention_days * _DAY_S, settings.posts_per_author)
         self.about_posts = PostAttributes(self.topic_names, self.languages)
         self.about_users = UserAttributes(self.languages)
-        self.engagement = Engagement(Decay(kind_weights(ranking), ranking.engagement_half_life_hours))
+        self.engagement = Engagement(Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours)))
         self.impressions = Impressions(self.post_ids, settings.seen_days, settings.seen_per_viewer)
         self.logins = Logins()
         self.watermark = 0
@@ -63,7 +63,8 @@ class State:
             "hide": self._hide,
             "report": self._hide,
             "not_interested": self._hide,
-            "view": self._view,
+            "view": lambda e, actor, attrs: self.impressions.see(actor, self._posts_of(attrs), e.ts),
+            "serve": lambda e, actor, attrs: self.impressions.served.add(actor, self._posts_of(attrs), e.ts),
             "login": lambda e, actor, _: self.logins.login(actor, e.ts),
         }
 
@@ -103,7 +104,9 @@ class State:
         self.engagement.engage(actor, self._post(event), event.type, event.ts)
 
     def _hide(self, event: Event, actor: int, _: Any) -> None:
-        self.impressions.hide(actor, self._post(event))
+        post = self._post(event)
+        self.impressions.hide(actor, post)
+        self.engagement.reject(actor, post, event.type, event.ts, event.id)
 
-    def _view(self, event: Event, actor: int, attrs: dict[str, Any]) -> None:
-        self.impressions.see(actor, [self.post_ids.intern(item) for item in attrs["objects"]], event.ts)
+    def _posts_of(self, attrs: dict[str, Any]) -> list[int]:
+        return [self.post_ids.intern(item) for item in attrs["objects"]]

@@ -31,6 +31,8 @@ _ANSWERED: Final = 0.11
 _IN_WINDOW: Final = 0.12
 """Share of the follows between old members that are made during the window."""
 _ROUNDS: Final = 9
+_MUTUAL, _LATENT = 1.0, 0.25
+"""Closeness that shows in the graph, and the spread of what does not."""
 
 
 class Follows(Struct, frozen=True):
@@ -41,7 +43,7 @@ class Follows(Struct, frozen=True):
     ts: Ints
     """When it was made, s since the epoch."""
     strength: Reals
-    """Latent closeness: N(0, 0.8²), + 0.7 when mutual."""
+    """Closeness: N(0, _LATENT²), + _MUTUAL when mutual."""
     starts: Ints
     """The rows of viewer v are starts[v]:starts[v + 1]."""
 
@@ -88,7 +90,7 @@ def draw_follows(spec: NetworkSpec, people: People, rng: np.random.Generator) ->
         viewer=viewer,
         author=author,
         ts=_made_at(spec, people, viewer, author, rng),
-        strength=(rng.normal(0.0, 0.8, len(keys)) + 0.7 * mutual).astype(np.float32),
+        strength=(rng.normal(0.0, _LATENT, len(keys)) + _MUTUAL * mutual).astype(np.float32),
         starts=starts_of(viewer, n),
     )
 

@@ -68,7 +68,7 @@ def draw_people(spec: NetworkSpec, rng: np.random.Generator) -> People:
     region = np.searchsorted(np.cumsum(weights), rng.random(n) * weights.sum(), side="right").astype(np.int64)
     popularity = (1 - rng.random(n)) ** (-1 / 1.2)
     prevalence = 1 / (np.arange(spec.topics) + 4.0)
-    taste = rng.dirichlet(prevalence / prevalence.sum() * 0.12 * spec.topics, n).astype(np.float32)
+    taste = rng.dirichlet(prevalence / prevalence.sum() * 0.06 * spec.topics, n).astype(np.float32)
     age = np.clip(rng.gamma(4.0, 6.5, n) + 13, 13, 95)
     joined = spec.start - rng.random(n) * (spec.history_days - 0.5) * DAY_S
     newcomer = rng.random(n) < spec.newcomer_share
@@ -79,7 +79,7 @@ def draw_people(spec: NetworkSpec, rng: np.random.Generator) -> People:
         verified=rng.random(n) < np.minimum(0.5, 0.002 * popularity),
         joined=joined.astype(np.int64),
         popularity=popularity,
-        posts_per_day=_scaled(popularity**0.6 * rng.lognormal(0.0, 0.8, n), spec.posts_per_author_day, 30.0),
+        posts_per_day=_scaled(popularity**0.3 * rng.lognormal(0.0, 0.6, n), spec.posts_per_author_day, 10.0),
         logins_per_day=_scaled(_activity(n, rng), spec.logins_per_viewer_day, 15.0),
         hour_shift_s=(rng.normal(0.0, 1.5, n) * 3_600).astype(np.int64),
         main_media=np.searchsorted(np.array([0.35, 0.75, 0.9]), rng.random(n)).astype(np.int64),

@@ -12,6 +12,10 @@ from feedgen.synthetic.spec import SESSION_MAX_S, NetworkSpec
 NEVER: Final = 1 << 60
 """A moment that does not come."""
 _OFF_TOPIC: Final = 0.12
+_AUTHORS: Final = 0.9
+"""Share of the variance of quality that is the author's."""
+_FAME: Final = 0.7
+"""Correlation of an author's skill with the logarithm of their popularity."""
 _EDITED, _DELETED, _REVIEWED, _REJECTED = 0.02, 0.01, 0.004, 0.4
 _ENGLISH: Final = 0.08
 """Share of posts written in English whatever the author's language."""
@@ -25,7 +29,7 @@ class Posts(Struct, frozen=True):
     author: Ints
     created: Ints
     quality: Reals
-    """Latent; N(0, 1) over all posts, two fifths of its variance the author's."""
+    """Variance 1 over all posts, _AUTHORS of it the author's skill, which many follow the author for."""
     topics: Ints
     """int64[n, 3]; -1 where a post has fewer."""
     media: Ints
@@ -59,13 +63,17 @@ def draw_posts(spec: NetworkSpec, people: People, rng: np.random.Generator) -> P
     author, created = author[order], created[order]
     n = len(author)
     media = np.where(rng.random(n) < 0.7, people.main_media[author], rng.integers(0, len(MEDIA), n))
-    skill = rng.normal(0.0, 1.0, spec.viewers)
+    own = rng.normal(0.0, 1.0, spec.viewers)
+    fame = np.minimum(1.2 * np.log(people.popularity) - 1.0, 2.5)
+    skill = _FAME * fame + np.sqrt(1 - _FAME**2) * own
     english = rng.random(n) < _ENGLISH
     edited, deleted, pending, decided = _fates(spec, created, rng)
     return Posts(
         author=author,
         created=created,
-        quality=(np.sqrt(0.4) * skill[author] + np.sqrt(0.6) * rng.normal(0.0, 1.0, n)).astype(np.float32),
+        quality=(np.sqrt(_AUTHORS) * skill[author] + np.sqrt(1 - _AUTHORS) * rng.normal(0.0, 1.0, n)).astype(
+            np.float32
+        ),
         topics=_topics(spec, people, author, rng),
         media=media,
         language=np.where(english, LANGUAGES.index("en"), people.language[author]),

@@ -24,18 +24,18 @@ KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "r
 """Engagements whose probability is known; each happens once at most per viewer and post."""
 
 _STRANGER: Final = -0.9
-"""Closeness to an author the viewer never followed (followees: N(0, 0.8²), + 0.7 when mutual)."""
+"""Closeness to an author the viewer never followed (followees: about 0, about 1 when mutual)."""
 _RECENCY_HOURS: Final = 12.0
 _WEIGHTS: Final = (  # closeness, topics, quality, recency, medium, eagerness
-    (0.8, 2.5, 0.6, 0.5, 0.3, 1.0),
-    (1.0, 2.0, 0.5, 0.8, 0.1, 1.0),
-    (0.5, 2.5, 0.9, 0.7, 0.2, 1.0),
-    (0.3, 3.0, 0.8, 0.3, 0.3, 1.0),
-    (0.5, 2.0, 0.6, 0.5, 0.4, 0.6),
-    (0.4, 2.5, 0.5, 0.3, 0.5, 0.5),
-    (-0.9, -2.0, -0.6, 0.0, -0.2, 0.3),
-    (-0.7, -1.0, -1.2, 0.0, 0.0, 0.2),
-    (-0.6, -3.0, -0.4, 0.0, -0.2, 0.3),
+    (0.8, 2.5, 0.3, 1.0, 0.15, 1.0),
+    (1.0, 2.0, 0.3, 1.4, 0.05, 1.0),
+    (0.5, 2.5, 0.4, 1.3, 0.1, 1.0),
+    (0.3, 3.0, 0.4, 0.7, 0.15, 1.0),
+    (0.5, 2.0, 0.3, 1.0, 0.2, 0.6),
+    (0.4, 2.5, 0.3, 0.7, 0.25, 0.5),
+    (-0.9, -2.0, -0.4, 0.0, -0.1, 0.3),
+    (-0.7, -1.0, -0.8, 0.0, 0.0, 0.2),
+    (-0.6, -3.0, -0.3, 0.0, -0.1, 0.3),
 )
 _PLAIN_ID: Final = re.compile(r"(0|[1-9][0-9]{0,17})", re.ASCII)
 _SAMPLE: Final = 200_000

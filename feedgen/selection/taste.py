@@ -1,0 +1,104 @@
+"""Which topics a viewer cares for: from whom they follow, and from what they do with what they are shown."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.state.columns import ragged
+from feedgen.state.state import State
+
+_ROUNDS: Final = 3
+"""Each round reads a followee's topics anew in the light of the others'; the fourth changes hardly anything."""
+_SMOOTH: Final = 0.3
+"""Weight of a followee's topics as they are, beside those read in the light of the others'."""
+_RAREST: Final = 64.0
+"""A topic counts so many times an average one at most."""
+_GRID: Final = float(1 << 22)
+"""What is summed is a multiple of 2⁻²² first: such sums are exact, so they do not depend on the order of arrival."""
+_PRIOR: Final = 2.0
+"""Engagements with a topic that count as expected and met before there is any."""
+
+
+class Offered(NamedTuple):
+    """What the viewer's followees posted: the posts, and for each the position of its author among the followees."""
+
+    posts: NDArray[np.int32]
+    owner: NDArray[np.int64]
+    followees: int
+
+
+def taste(
+    state: State, offered: Offered, exposed: NDArray[np.integer[Any]], engaged: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """float64 by topic, mean 1: how much more than the average topic the viewer cares for each.
+
+    Whom one follows says more about common interests the rarer their topics are (as TF-IDF has it); that is multiplied
+    with how much oftener the viewer engaged (`engaged`: posts, each once) with a topic than with the average one of
+    what was there (`exposed`). O(topics of all these posts).
+    """
+    count = len(state.topic_names)
+    if not count:
+        return np.empty(0)
+    cares = _on_grid(count * _of_follows(state, offered) * _of_deeds(state, exposed, engaged)) + 1 / _GRID
+    mean_one: NDArray[np.float64] = cares * (count / cares.sum())
+    return mean_one
+
+
+def _of_follows(state: State, offered: Offered) -> NDArray[np.float64]:
+    """Sums to about 1. Each followee is one vote, shared among the topics they post about."""
+    starts, counts, topics = state.about_posts.topics
+    count = len(state.topic_names)
+    flat, row = ragged(starts[offered.posts], counts[offered.posts])
+    if not len(flat):
+        return np.full(count, 1.0 / count)
+    topic, owner = topics[flat], offered.owner[row]
+    share = 1.0 / counts[offered.posts][row]
+    plain = _votes(share, topic, owner, offered.followees, count)
+    posts_about = state.about_posts.posts_about
+    rare = share * np.minimum(posts_about.mean() / np.maximum(posts_about, 1), _RAREST)[topic]
+    cares: NDArray[np.float64] = np.ones(count)
+    for _ in range(_ROUNDS):
+        cares = _votes(rare * cares[topic], topic, owner, offered.followees, count) + _SMOOTH * plain
+    return _on_grid(cares + 0.1 / count)
+
+
+def _votes(
+    weight: NDArray[np.float64], topic: NDArray[np.int32], owner: NDArray[np.int64], owners: int, count: int
+) -> NDArray[np.float64]:
+    """Share of each topic in the votes; sums to 1."""
+    weight = _on_grid(weight) + 1 / _GRID
+    whole = np.bincount(owner, weights=weight, minlength=owners)
+    votes: NDArray[np.float64] = np.bincount(topic, weights=_on_grid(weight / whole[owner]), minlength=count)
+    votes /= votes.sum()
+    return votes
+
+
+def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    on_grid: NDArray[np.float64] = np.rint(values * _GRID) / _GRID
+    return on_grid
+
+
+def _of_deeds(
+    state: State, exposed: NDArray[np.integer[Any]], engaged: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """About 1 for a topic engaged with as often as its share of what was there would have it."""
+    met = _topic_counts(state, engaged)
+    there = _topic_counts(state, exposed)
+    expected = there * (met.sum() / max(there.sum(), 1.0))
+    ratio: NDArray[np.float64] = (met + _PRIOR) / (expected + _PRIOR)
+    return ratio
+
+
+def _topic_counts(state: State, posts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    starts, counts, topics = state.about_posts.topics
+    flat, _ = ragged(starts[posts], counts[posts])
+    return np.bincount(topics[flat], minlength=len(state.topic_names)).astype(np.float64)
+
+
+def match(state: State, cares: NDArray[np.float64], posts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Mean of `cares` over the topics of each post; 1 for a post without topics. O(topics)."""
+    starts, counts, topics = state.about_posts.topics
+    flat, row = ragged(starts[posts], counts[posts])
+    total = np.bincount(row, weights=cares[topics[flat]], minlength=len(posts))
+    return np.where(counts[posts] > 0, total / np.maximum(counts[posts], 1), 1.0)
