@@ -51,7 +51,6 @@ class Selection(_Section, frozen=True):
     """Which posts become candidates."""
 
     new_cap: Count = 500
-    fetch_cap: Count = 2_000
     new_followee_cap: Count = 100
     new_followee_days: Positive = 14.0
     grown_cap: Count = 50
@@ -59,6 +58,7 @@ class Selection(_Section, frozen=True):
     grown_times: Annotated[float, Meta(ge=1, le=1e6)] = 3.0
     interest_cap: Count = 100
     trending_cap: Count = 100
+    fetch_cap: Count = 2_000
     adult_age: Annotated[int, Meta(ge=0, le=200)] = 18
     common_language: str = "en"
 

@@ -4,7 +4,7 @@ Each feature is a column of a float64 matrix; logarithms, so that a weighted sum
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,13 +115,13 @@ class FeatureMaker:
 
 
 def _liked_share(context: ViewerContext, author: NDArray[np.int32]) -> NDArray[np.float64]:
-    of_post, users = context.state.posts.author, len(context.state.users)
+    of_post = context.state.posts.author
     engaged, exposed = of_post[context.favoured], of_post[context.exposed]
     engaged, exposed = engaged[engaged >= 0], exposed[exposed >= 0]
-    met = np.bincount(engaged, minlength=users)
-    there = np.bincount(exposed, minlength=users)
+    met = _look_up(*np.unique(engaged, return_counts=True), author)
+    there = _look_up(*np.unique(exposed, return_counts=True), author)
     rate = min(1.0, len(engaged) / max(len(exposed), 1))
-    share: NDArray[np.float64] = np.log((met[author] + 1.0) / (rate * there[author] + 1.0))
+    share: NDArray[np.float64] = np.log((met + 1.0) / (rate * there + 1.0))
     return share
 
 
@@ -131,8 +131,10 @@ def _follows_back(context: ViewerContext, author: NDArray[np.int32]) -> NDArray[
     return np.array([follows(one, context.viewer) for one in each.tolist()], np.float64)[position]
 
 
-def _look_up(keys: NDArray[np.int32], values: NDArray[np.float64], wanted: NDArray[np.int32]) -> NDArray[np.float64]:
+def _look_up(keys: NDArray[np.int32], values: NDArray[Any], wanted: NDArray[np.int32]) -> NDArray[np.float64]:
     """`values` at the wanted ones of the ascending `keys`; 0 where there is none."""
+    if not len(keys):
+        return np.zeros(len(wanted))
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     found: NDArray[np.float64] = np.where(keys[at] == wanted, values[at], 0.0)
     return found

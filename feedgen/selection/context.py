@@ -119,7 +119,7 @@ class ViewerContext:
         open_to = (author >= 0) & ~marked(self.engaged.post, len(self.state.post_ids))[posts]
         open_to &= self.near[author] & (author != self.viewer)
         posts, day = posts[open_to], day[open_to]
-        popular = self.state.engagement.counts(len(self.state.post_ids))[posts] >= self.grown_min
+        popular = self.epoch.engaged[posts] >= self.grown_min
         posts, day = posts[popular], day[popular]
         place, found = self.state.engagement.of_posts(posts)
         sign = np.where(found.kind < AGAINST, found.sign, 0)

@@ -20,7 +20,7 @@ _PRIOR_VIEWS: Final = 15.0
 @dataclass(frozen=True)
 class Epoch:
     """`popularity`: int64 by post, decayed weighted engagements of everyone (engagement.UNIT = 1.0), as of `hour`.
-
+    `engaged`: int64 by post, engagements in its favour of whatever kind and time.
     `pool`: int32 posts that may be shown, most popular first; `trending`: the first of them.
     `post_rate` (by post), `author_rate` (by user): float64, engagements per view, drawn to the author's and everyone's
     average where views are few. `followers`: int64 by user.
@@ -29,6 +29,7 @@ class Epoch:
     watermark: int
     hour: int
     popularity: NDArray[np.int64]
+    engaged: NDArray[np.int64]
     pool: NDArray[np.int32]
     trending: NDArray[np.int32]
     post_rate: NDArray[np.float64]
@@ -46,17 +47,17 @@ def epoch_of(state: State, hour: int, retention_s: float, items: int) -> Epoch:
     shown = np.flatnonzero(possible).astype(np.int32)
     names: Sequence[str] = state.post_ids.names
     pool = shown[best(names, shown, max(POOL, items), -popularity[shown], -posts.created[shown])]
-    post_rate, author_rate = _rates(state)
+    engaged = state.engagement.counts(len(state.post_ids))
+    post_rate, author_rate = _rates(state, engaged)
     followers = state.graph.followers(len(state.users))
-    return Epoch(state.watermark, hour, popularity, pool, pool[:items], post_rate, author_rate, followers)
+    return Epoch(state.watermark, hour, popularity, engaged, pool, pool[:items], post_rate, author_rate, followers)
 
 
-def _rates(state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _rates(state: State, engaged: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(posts + views): where no views are reported, a post counts as seen once, and rates are engagements per post."""
-    author, count = state.posts.author, len(state.post_ids)
+    author = state.posts.author
     own = author >= 0
-    engaged = state.engagement.counts(count)
-    shown = state.impressions.views(count) + 1
+    shown = state.impressions.views(len(engaged)) + 1
     everyone = (engaged[own].sum() + 1.0) / (shown[own].sum() + 1.0)
     engaged_by_author = np.bincount(author[own], weights=engaged[own], minlength=len(state.users))
     shown_by_author = np.bincount(author[own], weights=shown[own], minlength=len(state.users))

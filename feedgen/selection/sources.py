@@ -74,7 +74,7 @@ class PopularUnseen:
 
 
 class NewFollowees:
-    """Posts of the last `days` by authors followed since the viewer's last login: older than it, and new to the viewer."""
+    """Posts of the last `days` by authors followed since the last login: older than it, and new to the viewer."""
 
     name = "new_followee"
 

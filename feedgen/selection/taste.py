@@ -16,6 +16,8 @@ _RAREST: Final = 64.0
 """A topic counts so many times an average one at most."""
 _GRID: Final = float(1 << 22)
 """What is summed is a multiple of 2⁻²² first: such sums are exact, so they do not depend on the order of arrival."""
+_LEAST: Final = 0.1
+"""What all topics together have beside those of the followees, so that none is ruled out."""
 _PRIOR: Final = 2.0
 """Engagements with a topic that count as expected and met before there is any."""
 
@@ -37,41 +39,44 @@ def taste(
     with how much oftener the viewer engaged (`engaged`: posts, each once) with a topic than with the average one of
     what was there (`exposed`). O(topics of all these posts).
     """
-    count = len(state.topic_names)
+    posts_about = state.about_posts.posts_about
+    alive = posts_about > 0  # which topics only a superseded claim named depends on the order of arrival
+    count = int(np.count_nonzero(alive))
     if not count:
-        return np.empty(0)
-    cares = _on_grid(count * _of_follows(state, offered) * _of_deeds(state, exposed, engaged)) + 1 / _GRID
+        return np.ones(len(posts_about))
+    usual = posts_about.sum() / count
+    rarity = np.where(alive, np.minimum(usual / np.maximum(posts_about, 1), _RAREST), 0.0)
+    cares = count * _of_follows(state, offered, rarity, count) * _of_deeds(state, exposed, engaged)
+    cares = np.where(alive, _on_grid(cares) + 1 / _GRID, 0.0)
     mean_one: NDArray[np.float64] = cares * (count / cares.sum())
     return mean_one
 
 
-def _of_follows(state: State, offered: Offered) -> NDArray[np.float64]:
-    """Sums to about 1. Each followee is one vote, shared among the topics they post about."""
+def _of_follows(state: State, offered: Offered, rarity: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Sums to about 1 over the `count` topics there are. Each followee is one vote, shared among their topics."""
     starts, counts, topics = state.about_posts.topics
-    count = len(state.topic_names)
     flat, row = ragged(starts[offered.posts], counts[offered.posts])
     if not len(flat):
-        return np.full(count, 1.0 / count)
+        return np.full(len(rarity), 1.0 / count)
     topic, owner = topics[flat], offered.owner[row]
     share = 1.0 / counts[offered.posts][row]
-    plain = _votes(share, topic, owner, offered.followees, count)
-    posts_about = state.about_posts.posts_about
-    rare = share * np.minimum(posts_about.mean() / np.maximum(posts_about, 1), _RAREST)[topic]
-    cares: NDArray[np.float64] = np.ones(count)
+    plain = _votes(share, topic, owner, offered.followees, len(rarity))
+    cares: NDArray[np.float64] = np.ones(len(rarity))
     for _ in range(_ROUNDS):
-        cares = _votes(rare * cares[topic], topic, owner, offered.followees, count) + _SMOOTH * plain
-    return _on_grid(cares + 0.1 / count)
+        weight = share * (rarity * cares)[topic]
+        cares = _votes(weight, topic, owner, offered.followees, len(rarity)) + _SMOOTH * plain
+    return _on_grid(cares + _LEAST / count)
 
 
 def _votes(
-    weight: NDArray[np.float64], topic: NDArray[np.int32], owner: NDArray[np.int64], owners: int, count: int
+    weight: NDArray[np.float64], topic: NDArray[np.int32], owner: NDArray[np.int64], owners: int, topics: int
 ) -> NDArray[np.float64]:
     """Share of each topic in the votes; sums to 1."""
     weight = _on_grid(weight) + 1 / _GRID
     whole = np.bincount(owner, weights=weight, minlength=owners)
-    votes: NDArray[np.float64] = np.bincount(topic, weights=_on_grid(weight / whole[owner]), minlength=count)
-    votes /= votes.sum()
-    return votes
+    votes = np.bincount(topic, weights=_on_grid(weight / whole[owner]), minlength=topics)
+    share: NDArray[np.float64] = votes / votes.sum()
+    return share
 
 
 def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,8 +68,7 @@ def by_half_life(hours: float) -> Callable[[NDArray[np.int64]], NDArray[np.float
 
 def by_age(age: NDArray[np.int64]) -> NDArray[np.float64]:
     """1 / (age + 1), age in hours: a post that is talked about for days outlives a flash."""
-    left: NDArray[np.float64] = 1.0 / (age + 1.0)
-    return left
+    return 1.0 / (age.astype(np.float64) + 1.0)
 
 
 class Decay:
