@@ -16,13 +16,16 @@ from cacheserver.origin import Origin
 from cacheserver.problems import problem, problems, respond
 from cacheserver.reading import Reader
 from cacheserver.routes import ROUTES
+from cacheserver.served import ServedLog
 from cacheserver.services import Services
+from feedgen.errors import LogError
 
 _log = logging.getLogger(__name__)
 
 HANDLERS: Final = web.AppKey("handlers", Handlers)
 ORIGIN: Final = web.AppKey("origin", Origin)
 SERVICES: Final = web.AppKey("services", Services)
+SERVED: Final = web.AppKey("served", ServedLog)
 
 _FALLBACK_VIEWERS: Final = 10_000
 """Viewers in the middle of the fallback feed who are remembered; one more and the longest-remembered is forgotten."""
@@ -41,18 +44,23 @@ def make_app(services: Services) -> web.Application:
         services.clock,
         services.monotonic,
     )
-    metrics = Metrics(origin, services.residency, services.gauges)
+    served = ServedLog(services.log, services.clock, services.new_id) if services.settings.server.log_served else None
+    gauges = {**services.gauges, "served_not_logged": lambda: float(served.dropped if served else 0)}
+    metrics = Metrics(origin, services.residency, gauges)
     reader = Reader(
         origin,
         services.residency,
         services.older,
         TTLCache(_FALLBACK_VIEWERS, services.settings.cache.session_s, services.monotonic),
+        served,
     )
     handlers = Handlers(services, origin, reader, metrics)
     app = web.Application(
         middlewares=[metrics.middleware, problems], client_max_size=services.settings.server.body_max_bytes
     )
     app[HANDLERS], app[ORIGIN], app[SERVICES] = handlers, origin, services
+    if served is not None:
+        app[SERVED] = served
     routes = [route for route in ROUTES if route.needs is None or getattr(services, route.needs) is not None]
     for route in routes:
         path = route.path.replace("{user_id}", _USER)
@@ -67,18 +75,26 @@ def make_app(services: Services) -> web.Application:
 
 async def _tasks(app: web.Application) -> AsyncIterator[None]:
     """Own the background work: the sweep runs while the application does, and nothing outlives it."""
-    sweep = asyncio.create_task(app[SERVICES].residency.sweep())
-    sweep.add_done_callback(_surface)
+    served = app.get(SERVED)
+    tasks = [asyncio.create_task(app[SERVICES].residency.sweep(), name="sweep of the cache (idle feeds stay)")]
+    if served is not None:
+        tasks.append(asyncio.create_task(served.follow(), name="log of served pages (they are dropped)"))
+    for task in tasks:
+        task.add_done_callback(_surface)
     yield
-    sweep.cancel()
-    with suppress(asyncio.CancelledError, Exception):  # a failure has been logged when it happened
-        await sweep
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):  # a failure has been logged when it happened
+            await task
+    if served is not None:
+        with suppress(LogError):
+            await served.flush()
     await app[ORIGIN].close()
 
 
-def _surface(sweep: "asyncio.Task[None]") -> None:
-    if not sweep.cancelled():
-        _log.error("the sweep of the cache stopped; idle feeds stay until a restart", exc_info=sweep.exception())
+def _surface(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        _log.error("the %s stopped; restart this server", task.get_name(), exc_info=task.exception())
 
 
 async def _drain(app: web.Application) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cacheserver.origin import Found, Origin
 from cacheserver.paging import Ask, place, waiting, walk
 from cacheserver.residency import Residency
+from cacheserver.served import ServedLog
 from cacheserver.wire import FeedPage, Item
 from feedgen.feed.roles import OlderPosts
 
@@ -25,11 +26,20 @@ Fallback = MutableMapping[str, None]
 class Reader:
     """Reads pages. A read changes nothing but recency and the reading session."""
 
-    def __init__(self, origin: Origin, residency: Residency, older: OlderPosts | None, fallback: Fallback) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        residency: Residency,
+        older: OlderPosts | None,
+        fallback: Fallback,
+        served: ServedLog | None,
+    ) -> None:
+        """`served`: where pages of a viewer's own feed are written down; None: nowhere."""
         self._origin = origin
         self._residency = residency
         self._older = older
         self._fallback = fallback
+        self._served = served
 
     async def read(self, viewer: str, ask: Ask) -> Reading:
         """The page. Raises Refusal (400) if `after` names no known post."""
@@ -51,6 +61,8 @@ class Reader:
         feed = start.feed
         if walked.next is not None:
             found.shelf.reached(feed, walked.next)
+        if self._served is not None and not shared:  # who was sent the shared feed is nobody the log must know
+            self._served.note(viewer, [item.item_id for item in walked.items])
         page = FeedPage(
             viewer,
             str(feed.generation),

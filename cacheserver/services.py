@@ -15,7 +15,7 @@ def _always() -> bool:
 
 
 def _random_id() -> str:
-    return f"view-{secrets.token_hex(12)}"
+    return f"made-{secrets.token_hex(12)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,6 +134,7 @@ class Server(_Section, frozen=True):
     batch_feeds_max: Annotated[int, Meta(ge=1, le=10_000)] = 64
     body_max_bytes: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 4_194_304
     writes_at_once: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    log_served: bool = False
     events_per_request: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     header_max_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 8_190
     generate_deadline_s: Seconds = 0.2

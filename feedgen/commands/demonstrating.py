@@ -20,10 +20,17 @@ from feedgen.commands.serving import drop_ahead, serving
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog
+from feedgen.offloop import in_thread
+from feedgen.state.state import kind_weights
 from feedgen.synthetic import Network, NetworkSpec, generate
+from feedgen.synthetic.judge import Judge
+from feedgen.synthetic.network import MODERATOR
 
 MARK: Final = "demo.json"
 """File in the data folder that says which network its log holds."""
+JUDGED: Final = 250
+"""Viewers whose feeds are judged: the mean's standard error is then below 0.01."""
+_DAY_S: Final = 86_400.0
 
 
 @dataclass
@@ -63,6 +70,8 @@ async def run(settings: Settings, data_dir: Path, spec: NetworkSpec, *, host: st
             with stages.stage("first_page"):
                 page = await _read_page(listening.url, viewers[0])
             if once:
+                with stages.stage("judge"):
+                    ndcg_at_20 = await _judged(engine, settings, network, float(spec.end))
                 counts = {"viewers": spec.viewers, "posts": network.counts.get("post", 0), "events": len(network)}
                 page_ms = round(page["took_s"] * 1000, 2)
                 put_json(
@@ -71,6 +80,7 @@ async def run(settings: Settings, data_dir: Path, spec: NetworkSpec, *, host: st
                         "feeds": feeds,
                         "feeds_per_s": feeds_per_s,
                         "page_ms": page_ms,
+                        "ndcg_at_20": ndcg_at_20,
                         "seconds": stages.seconds,
                     }
                 )
@@ -127,6 +137,16 @@ async def _read_page(url: str, viewer: str) -> dict[str, Any]:
         if response.status != 200:
             raise ForefeedError(f"the first page was answered with {response.status}: {page}")
     return {**page, "took_s": time.perf_counter() - began}
+
+
+async def _judged(engine: Engine, settings: Settings, network: Network, now: float) -> dict[str, float]:
+    """How the served order compares with the oracle's, over viewers who were there lately."""
+    since = now - settings.worker.active_days * _DAY_S
+    active = [viewer for viewer in engine.sweeper.by_last_activity(since) if viewer != MODERATOR]
+    sample = active[:: max(1, len(active) // JUDGED)][:JUDGED]
+    judge = Judge(engine.pipeline, network.truth, kind_weights(settings.ranking))
+    async with engine.gate.batch():
+        return await in_thread(judge.judge, sample, now)
 
 
 def _welcome(url: str, feeds: int, feeds_per_s: float, stages: Stages) -> str:

@@ -73,7 +73,8 @@ class State:
         intern, act, folds = self.users.intern, self.logins.act, self._folds
         for offset, event in events:
             actor = intern(event.actor)
-            act(actor, event.ts)
+            if event.type != "serve":  # what is sent to a viewer is no deed of the viewer
+                act(actor, event.ts)
             fold = folds.get(event.type)  # logout: in the log, not yet in state
             if fold is not None:
                 fold(event, actor, event.attrs)

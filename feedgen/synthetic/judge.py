@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.synthetic.ragged import Floats
-from feedgen.synthetic.truth import KINDS, Truth
+from feedgen.synthetic.truth import Truth
 
 DEPTH: Final = 20
 
@@ -32,7 +32,7 @@ class Judge:
     """Judges feeds of one pipeline against the oracle: the order by true expected worth."""
 
     def __init__(self, pipeline: Pipeline, truth: Truth, weights: Mapping[str, float]) -> None:
-        """`weights`: what each of truth.KINDS is worth, negative for what should not happen; absent: nothing."""
+        """`weights`: what each kind of engagement is worth, negative for what should not happen; absent: nothing."""
         self._pipeline = pipeline
         self._truth = truth
         self._weights = weights
@@ -41,7 +41,7 @@ class Judge:
         """Mean NDCG@20 of the served order, of the ranking before diversity, and of the plain orders beside them.
 
         All over the same posts: every candidate that may be shown. Viewers with nothing to choose from (20 candidates
-        or fewer) are left out; `viewers` says how many were judged. One generation's work a viewer.
+        or fewer) are left out; `viewers` says how many were judged. Two generations' work a viewer.
         """
         judged = []
         for viewer in viewers:
@@ -67,8 +67,4 @@ class Judge:
 
     def gains(self, viewer: str, posts: Sequence[str], now: float) -> Floats:
         """float64[posts]: Σ weight × true probability if each were seen at `now`; what would harm gains nothing."""
-        worth = np.zeros(len(posts))
-        for kind in KINDS:
-            if weight := self._weights.get(kind, 0.0):
-                worth += weight * self._truth.probability(kind, viewer, posts, now)
-        return np.maximum(worth, 0.0)
+        return np.maximum(self._truth.worth(self._weights, viewer, posts, now), 0.0)

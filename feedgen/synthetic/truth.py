@@ -6,7 +6,7 @@ author, taste for the topics, the post's quality, recency, taste for the medium 
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -73,11 +73,19 @@ class Truth(Struct, frozen=True, eq=False):
         A post not yet created counts as brand-new. O(posts × (topics per post + log follows)). Raises ValueError on an
         unknown kind, KeyError on an unknown viewer or post.
         """
-        if kind not in KINDS:
-            raise ValueError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
+        return self.worth({kind: 1.0}, viewer, posts, at)
+
+    def worth(self, weights: Mapping[str, float], viewer: str, posts: Sequence[str], at: float) -> Floats:
+        """float64[posts]: Σ weight × `probability` over the kinds that have a weight. Costs and errors as there."""
+        if unknown := weights.keys() - set(KINDS):
+            raise ValueError(f"unknown kind {min(unknown)!r}; known: {', '.join(KINDS)}")
         rows = np.array([_row(post, "p", len(self.author)) for post in posts], np.int64)
         viewers = np.full(len(rows), _row(viewer, "u", len(self.eagerness)), np.int64)
-        return self.chances(KINDS.index(kind), self.features(viewers, rows, np.full(len(rows), at)))
+        features = self.features(viewers, rows, np.full(len(rows), at))
+        total = np.zeros(len(rows))
+        for kind, weight in weights.items():
+            total += weight * self.chances(KINDS.index(kind), features)
+        return total
 
     def features(self, viewers: Ints, posts: Ints, at: Floats) -> Floats:
         """float64[features, n] of rows (viewer, post, moment)."""

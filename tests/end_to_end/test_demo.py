@@ -17,7 +17,11 @@ def test_once_prints_one_json_object_and_a_second_run_finds_its_data(run: Callab
     assert first["events"] == second["events"] > 10_000
     assert first["feeds_per_s"] > 0
     assert first["page_ms"] > 0
-    assert set(first["seconds"]) == {"network", "log", "fold", "feeds", "first_page"}
+    assert set(first["seconds"]) == {"network", "log", "fold", "feeds", "first_page", "judge"}
+    ndcg = first["ndcg_at_20"]
+    assert ndcg["viewers"] > 50
+    assert 1.0 >= ndcg["served"] > max(ndcg["newest"], ndcg["popularity"])
+    assert ndcg == second["ndcg_at_20"]
     held = json.loads(run("status", "--data", str(tmp_path / "demo")).stdout)
     assert (held["events"], held["feeds"]) == (first["events"], 200)
 

@@ -1,0 +1,64 @@
+"""What was sent to whom is written down, if the settings say so, and no page waits for it."""
+
+import asyncio
+
+from cacheserver import served
+from cacheserver.app import SERVED
+from feedgen import config
+from feedgen.config import Settings
+from feedgen.eventlog import EventLog
+from tests.cacheserver.conftest import Rig
+
+LOGGED = Settings(server=config.Server(log_served=True))
+
+
+async def serves(rig: Rig) -> list[tuple[str, list[str]]]:
+    """Viewer and posts of each `serve` event of the log."""
+    assert isinstance(rig.log, EventLog)
+    await rig.app[SERVED].flush()
+    return [(event.actor, event.attrs["objects"]) for _, event in await rig.log.read(0, 1_000)]
+
+
+async def test_each_page_sent_is_an_event(start):
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put("u1", ["a", "b", "c"])
+    await rig.feed("u1", limit=2)
+    await rig.feed("u1", limit=2, after="b")
+    batch = {"requests": [{"user_id": "u1", "limit": 1}]}
+    assert (await rig.call("POST", "/v1/feeds:batchGet", json=batch)).status == 200
+    assert await serves(rig) == [("u1", ["a", "b"]), ("u1", ["c"]), ("u1", ["a"])]
+    assert await serves(rig) == [("u1", ["a", "b"]), ("u1", ["c"]), ("u1", ["a"])]
+
+
+async def test_an_empty_page_and_the_shared_feed_are_not(start):
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put_trending(["t"])
+    await rig.put("u1", ["a"])
+    await rig.feed("u1", after="a")
+    assert (await rig.feed("stranger")).ids == ["t"]
+    assert await serves(rig) == []
+
+
+async def test_by_default_a_read_leaves_no_trace(start):
+    rig = await start(log=EventLog)
+    await rig.put("u1", ["a"])
+    await rig.feed("u1")
+    assert SERVED not in rig.app
+    assert await rig.log.read(0, 10) == []
+
+
+async def test_what_is_pending_at_a_stop_is_written(start):
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put("u1", ["a"])
+    await rig.feed("u1")
+    await rig.listening.stop()
+    assert [event.type for _, event in await rig.log.read(0, 10)] == ["serve"]
+
+
+async def test_past_the_bound_pages_go_out_and_are_counted(start, monkeypatch):
+    monkeypatch.setattr(served, "PENDING_MAX", 2)
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put("u1", ["a"])
+    await asyncio.gather(*(rig.feed("u1") for _ in range(5)))
+    assert len(await serves(rig)) == 2
+    assert b"forefeed_served_not_logged 3.0" in (await rig.get("/metrics")).body
