@@ -47,8 +47,8 @@ MOMENTS: Final = (
 
 _TOPICS: Final = ((), ("tea",), ("tea",), ("jazz", "tea", "jazz"))
 _ABOUT: Final[tuple[dict[str, Any], ...]] = (
-    {}, {}, {"language": "de"}, {"language": "en"}, {"sensitive": True}, {"min_age": 18},
-    {"language": "fr", "sensitive": False},
+    {}, {"media": "image"}, {"language": "de"}, {"language": "en", "media": "video"}, {"sensitive": True},
+    {"min_age": 18}, {"language": "fr", "sensitive": False}, {"media": "image"}, {"media": "none"},
 )  # fmt: skip
 _FIELDS: Final = (len(_TYPES), len(PEOPLE), len(PEOPLE) - 1, len(POSTS), len(POSTS), len(MOMENTS), len(_TOPICS))
 
