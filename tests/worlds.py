@@ -25,6 +25,8 @@ NOW: Final = 19_700 * DAY + 5 * HOUR + 30.0
 SMALL: Final = Settings(
     state=config.State(retention_days=4.0, posts_per_author=3, seen_days=2.0, seen_per_viewer=3),
     selection=config.Selection(new_cap=3, fetch_cap=7, trending_cap=2),
+    spam=config.Spam(posts_per_day=1),
+    diversity=config.Diversity(fresh_hours=24.0, explore_share=0.3),
     feed=config.Feed(items=5),
 )
 """Bounds so small that a few dozen events reach every one of them."""
