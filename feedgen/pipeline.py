@@ -96,12 +96,8 @@ class Pipeline:
         self._diversifier = Diversifier(settings.diversity)
         self.diversity = settings.diversity
         self._counted_lock = threading.Lock()
-        self.counted: Counter[str] = Counter(
-            [f"source_{source.name}" for source in self.sources]
-            + [f"filter_{rule.name}" for rule in self.filters]
-            + ["spam_damped"]
-        )
-        self.counted.subtract(list(self.counted))  # known by name from the start, at 0
+        names = [f"source_{source.name}" for source in self.sources] + [f"filter_{rule.name}" for rule in self.filters]
+        self.counted: Counter[str] = Counter(dict.fromkeys([*names, "spam_damped"], 0))
         """Candidates by source, removals by filter, and candidates damped as spam, over all feeds generated so far."""
         self._epoch_lock = threading.Lock()
         self._epoch: Epoch | None = None
