@@ -109,11 +109,14 @@ def part_media(media: Sequence[int], places: int) -> list[int]:
     for at in range(len(order)):
         medium = media[order[at]]
         if medium and medium == above:
-            first, end = at, at + places + 1
-            for other in order[at + 1 : end]:
-                first += 1
-                if media[other] != medium:  # who stands before it goes down, one after the other
-                    order[at:end] = order[first:end] + order[at:first]
+            end = at + places + 1
+            line = order[at + 1 : end]
+            for other in line:
+                if media[other] != medium:
+                    line.append(order[at])
+                    while line[0] != other:
+                        line.append(line.pop(0))
+                    order[at:end] = line
                     medium = media[other]
                     break
         above = medium

@@ -79,6 +79,7 @@ class Pipeline:
             PopularUnseen(leave=settings.selection.trending_cap),
             Trending(settings.selection.trending_cap),
         )
+        self._reasons = [source.name for source in self.sources]
         self._safety: Sequence[Filter] = (
             Deleted(),
             Withheld(),
@@ -158,7 +159,8 @@ class Pipeline:
         posts, about = epoch.trending, self._state.about_posts
         posts = posts[(self._state.posts.created[posts] <= now) & ~about.sensitive[posts] & (about.min_age[posts] == 0)]
         scores = np.linspace(1.0, 0.0, len(posts)) if len(posts) > 1 else np.ones(len(posts))
-        return self._pack(_generation(epoch, now), posts, scores, [Trending.name] * len(posts))
+        origin = np.full(len(posts), self._reasons.index(Trending.name), np.uint8)
+        return self._pack(_generation(epoch, now), posts, scores, origin)
 
     def known_post_created_at(self, item_id: str) -> float | None:
         """When a known post was created (s), None for an id that names none. O(1)."""
@@ -224,19 +226,17 @@ class Pipeline:
         return self._bulk(ranked)
 
     def _bulk(self, ranked: Ranked) -> Bulk:
-        reasons = [self.sources[number].name for number in ranked.origin.tolist()]
         scores = ranked.diverse.adjusted[ranked.diverse.order]
         exploration = Exploration(self.diversity.explore_share, ranked.diverse.explored)
-        return self._pack(
-            _generation(ranked.context.epoch, ranked.context.now), ranked.posts, scores, reasons, exploration
-        )
+        generation = _generation(ranked.context.epoch, ranked.context.now)
+        return self._pack(generation, ranked.posts, scores, ranked.origin, exploration)
 
     def _pack(
         self,
         generation: Generation,
         posts: NDArray[np.int32],
         scores: NDArray[np.float64],
-        reasons: Sequence[str],
+        origin: NDArray[np.uint8],
         exploration: Exploration | None = None,
     ) -> Bulk:
         names, users = self._state.post_ids.names, self._state.users.names
@@ -245,7 +245,8 @@ class Pipeline:
             [names[post] for post in posts.tolist()],
             [users[author] for author in self._state.posts.author[posts].tolist()],
             scores,
-            reasons,
+            self._reasons,
+            origin.tobytes(),
             self._state.posts.created[posts],
             exploration,
         )

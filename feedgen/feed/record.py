@@ -122,7 +122,7 @@ def bulk_of(generation: Generation, items: Sequence[FeedItem]) -> Bulk:
     Raises ValueError on an item given twice, a score or time that is not finite, or more than 256 reasons.
     """
     item_ids, author_ids, scores, reasons, created = zip(*items, strict=True) if items else ((),) * 5
-    return bulk_of_columns(generation, item_ids, author_ids, scores, reasons, created)
+    return bulk_of_columns(generation, item_ids, author_ids, scores, *_numbered(reasons), created)
 
 
 def bulk_of_columns(
@@ -131,10 +131,13 @@ def bulk_of_columns(
     author_ids: Sequence[str],
     scores: ArrayLike,
     reasons: Sequence[str],
+    reason_of: Sequence[int],
     created: ArrayLike,
     exploration: Exploration | None = None,
 ) -> Bulk:
     """The bulk column from parallel sequences, best first; `created` in seconds. O(n), no step in Python for each item.
+
+    `reasons` are distinct names, `reason_of` positions in them.
 
     Raises ValueError on an item given twice, a score (as float32) or time that is not finite, or more than 256 reasons.
     """
@@ -147,9 +150,8 @@ def bulk_of_columns(
     if not np.isfinite(score).all():
         raise ValueError("a score is not finite (as float32)")
     authors, author_of = _numbered(author_ids)
-    reason_names, reason_of = _numbered(reasons)
-    if len(reason_names) > 256:
-        raise ValueError(f"{len(reason_names)} reasons; a record holds 256 at most")
+    if len(reasons) > 256:
+        raise ValueError(f"{len(reasons)} reasons; a record holds 256 at most")
     seconds = np.asarray(created, np.float64)
     if not np.isfinite(seconds).all():
         raise ValueError("a time of creation is not finite")
@@ -163,7 +165,7 @@ def bulk_of_columns(
         scores=score.tobytes(),
         created_kind="I" if whole else "d",
         created=seconds.astype(np.uint32).tobytes() if whole else seconds.tobytes(),
-        reasons=tuple(reason_names),
+        reasons=tuple(reasons),
         reason_of=bytes(reason_of),
         explore_share=exploration.share if exploration else 0.0,
         explored=np.packbits(exploration.explored, bitorder="little").tobytes() if exploration else b"",

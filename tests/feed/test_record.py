@@ -2,7 +2,6 @@
 
 import math
 import random
-from typing import Any
 
 import msgpack
 import msgspec
@@ -187,8 +186,11 @@ def explored(items: list[FeedItem], share: float, drawn: list[int]) -> Bulk:
     """A bulk column whose items at the places `drawn` came from further down."""
     far = np.zeros(len(items), np.bool_)
     far[drawn] = True
-    columns: list[Any] = [list(column) for column in zip(*items, strict=True)]
-    return bulk_of_columns(Generation(5, 6), *columns, Exploration(share, far))
+    ids, authors, scores, _, created = (list(column) for column in zip(*items, strict=True))
+    reason_of = [0] * len(items)
+    return bulk_of_columns(
+        Generation(5, 6), ids, authors, scores, ["followed"], reason_of, created, Exploration(share, far)
+    )
 
 
 def test_the_propensity_of_every_item_is_kept() -> None:
