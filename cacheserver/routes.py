@@ -191,7 +191,7 @@ _EXPLAIN: Final = Route(
     "Why each item is shown, and what became of a post that is not",
     {
         200: Answer(
-            "sources, filters with their counts, and per item its score's parts",
+            "sources, filters with their counts, and per item its score's parts and the moves of diversity",
             dict.fromkeys((JSON, MSGPACK, X_MSGPACK), dict[str, Any]),
             _NEGOTIATED,
         ),

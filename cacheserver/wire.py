@@ -34,13 +34,13 @@ class Item(Struct, frozen=True, gc=False):
 
     item_id: ItemId
     author_id: Id
-    score: float
+    score: Annotated[float, Meta(description="what it is worth in this feed; items come by rank, not by score")]
     reason: Annotated[str, Meta(description="why it was chosen", examples=["followed"])]
     created_at: Time
 
 
 class FeedPage(Struct, frozen=True):
-    """A page of a viewer's feed, best first."""
+    """A page of a viewer's feed, in order of rank."""
 
     user_id: Id
     generation: GenerationText

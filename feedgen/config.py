@@ -97,10 +97,22 @@ class Ranking(_Section, frozen=True):
     not_interested: Weight = -2.0
 
 
+class Spam(_Section, frozen=True):
+    """When an author posts too much, and what that costs."""
+
+    posts_per_day: Count = 50
+    penalty: Annotated[float, Meta(ge=0, le=1e6)] = 2.0
+
+
 class Diversity(_Section, frozen=True):
     """How a ranked list is re-ordered."""
 
     author_penalty: Annotated[float, Meta(ge=0, le=10)] = 0.1
+    media_places: Annotated[int, Meta(ge=0, le=100)] = 3
+    fresh_lift: Annotated[float, Meta(ge=0, le=10)] = 0.05
+    fresh_hours: Positive = 6.0
+    explore_share: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
 
 
 class Feed(_Section, frozen=True):
@@ -246,6 +258,7 @@ class Settings(_Section, frozen=True):
     state: State = State()
     selection: Selection = Selection()
     ranking: Ranking = Ranking()
+    spam: Spam = Spam()
     diversity: Diversity = Diversity()
     feed: Feed = Feed()
     worker: Worker = Worker()

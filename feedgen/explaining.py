@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from feedgen.diversity import Diverse
+from feedgen.feed.record import propensity
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.ranking.features import describe
 from feedgen.selection.filters import apply
@@ -32,6 +34,7 @@ class FeedExplainer:
             "last_login": ranked.context.last_login if np.isfinite(ranked.context.last_login) else None,
             "candidates": ranked.candidates,
             "removed": ranked.removed,
+            "spam_damped": int(np.count_nonzero(ranked.all_damped)),
         }
         if post is not None:
             return {**answer, "item": {"item_id": item, **self._why(ranked, post)}}
@@ -45,12 +48,33 @@ class FeedExplainer:
             "item_id": self._state.post_ids.name(post),
             "author_id": self._state.users.name(int(self._state.posts.author[post])),
             "reason": self._pipeline.sources[int(ranked.origin[place])].name,
-            "score": round(float(ranked.diverse.adjusted[place]), 6),
+            "score": round(float(ranked.diverse.adjusted[ranked.diverse.order[place]]), 6),
             "ranked_score": round(float(ranked.scores[place]), 6),
-            "ranked_at": int(ranked.rank[place]) + 1,
+            "ranked_at": int(ranked.diverse.order[place]) + 1,
             "shown_at": place + 1,
-            "author_repeats": int(ranked.diverse.repeats[place]),
             "features": describe(ranked.features[place].tolist(), self._pipeline.weights.tolist()),
+            "spam_penalty": self._pipeline.spam.penalty * bool(ranked.damped[place]),
+            "diversity": self._moves(ranked.diverse, place),
+        }
+
+    def _moves(self, diverse: Diverse, place: int) -> dict[str, Any]:
+        """What diversity did to the item at a place; `…_places` are places down, negative ones up.
+
+        score = normalised + fresh_lift − author_penalty; ranked_at + the three `…_places` = shown_at.
+        """
+        settings, ranked_at = self._pipeline.diversity, int(diverse.order[place])
+        by_score, parted = (int(places[place]) for places in diverse.places)
+        repeats, explored = int(diverse.repeats[ranked_at]), bool(diverse.explored[place])
+        return {
+            "normalised": round(float(diverse.normalised[ranked_at]), 6),
+            "fresh_lift": float(diverse.lift[ranked_at]),
+            "author_repeats": repeats,
+            "author_penalty": round(settings.author_penalty * repeats, 6),
+            "score_places": by_score - ranked_at,
+            "media_places": parted - by_score,
+            "explore_places": place - parted,
+            "explored": explored,
+            "propensity": round(propensity(settings.explore_share, len(diverse.order) - place, explored), 6),
         }
 
     def _why(self, ranked: Ranked, post: int) -> dict[str, Any]:
@@ -74,7 +98,13 @@ class FeedExplainer:
         if len(at):
             score = float(ranked.all_scores[at[0]])
             better = int(np.count_nonzero(ranked.all_scores > score))
-            return {"outcome": "ranked_out", "ranked_score": round(score, 6), "better": better}
+            penalty = self._pipeline.spam.penalty * bool(ranked.all_damped[at[0]])
+            return {
+                "outcome": "ranked_out",
+                "ranked_score": round(score, 6),
+                "spam_penalty": penalty,
+                "better": better,
+            }
         if not context.near[self._state.posts.author[post]]:
             return {"outcome": "not_found", "by": "trending", "popularity": int(context.epoch.popularity[post])}
         if post not in context.network.posts:

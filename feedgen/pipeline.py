@@ -8,16 +8,16 @@ import threading
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.config import Settings
-from feedgen.diversity import Diverse, penalise_repeats
-from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
+from feedgen.diversity import Diverse, Diversifier
+from feedgen.feed.record import Bulk, Exploration, FeedItem, Generation, bulk_of_columns
 from feedgen.ranking.features import FeatureMaker, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
+from feedgen.ranking.spam import SpamDamper
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.selection.filters import (
@@ -59,7 +59,8 @@ class Ranked:
     """One viewer's feed with what led to it; parallel arrays, best first after diversity.
 
     `candidates`: how many posts each source named; `removed`: how many of them each filter took.
-    `considered`, `all_scores`: every candidate that passed the filters, in no order, and its score.
+    `scores`: with what `damped` posts (those beyond their author's rate) lose. `considered`, `all_scores`,
+    `all_damped`: the same of every candidate that passed the filters, in no order.
     """
 
     context: ViewerContext
@@ -69,10 +70,11 @@ class Ranked:
     origin: NDArray[np.uint8]
     features: NDArray[np.float64]
     scores: NDArray[np.float64]
-    rank: NDArray[np.intp]
+    damped: NDArray[np.bool_]
     diverse: Diverse
     considered: NDArray[np.int32]
     all_scores: NDArray[np.float64]
+    all_damped: NDArray[np.bool_]
 
 
 class Pipeline:
@@ -83,7 +85,6 @@ class Pipeline:
         self._retention_s = settings.state.retention_days * _DAY_S
         self._fetch_cap = settings.selection.fetch_cap
         self._items = settings.feed.items
-        self._penalty = settings.diversity.author_penalty
         limits = settings.selection
         self._grown = (limits.grown_min, limits.grown_times)
         self.sources: Sequence[Source] = (
@@ -94,6 +95,7 @@ class Pipeline:
             Interest(limits.interest_cap),
             Trending(limits.trending_cap),
         )
+        self._reasons = [source.name for source in self.sources]
         self._safety: Sequence[Filter] = (
             Deleted(),
             Withheld(),
@@ -107,14 +109,14 @@ class Pipeline:
         self._features = FeatureMaker(settings.ranking)
         self.weights = weights_of(settings.ranking)
         self._scorer: Scorer = LinearScorer(self.weights)
+        self.spam = SpamDamper(state, settings.spam)
+        self._diversifier = Diversifier(settings.diversity)
+        self.diversity = settings.diversity
         self._counted_lock = threading.Lock()
-        self.counted: Counter[str] = Counter(
-            {
-                **{f"source_{source.name}": 0 for source in self.sources},
-                **{f"filter_{name}": 0 for name in (TWICE, *(rule.name for rule in self.filters))},
-            }
-        )
-        """Candidates by source, and removals by filter, over all feeds generated so far."""
+        names = [f"source_{name}" for name in self._reasons]
+        names += [f"filter_{name}" for name in (TWICE, *(rule.name for rule in self.filters))]
+        self.counted: Counter[str] = Counter(dict.fromkeys([*names, "spam_damped"], 0))
+        """Candidates by source, removals by filter, and candidates damped as spam, over all feeds generated so far."""
         self._epoch_lock = threading.Lock()
         self._epoch: Epoch | None = None
 
@@ -144,25 +146,31 @@ class Pipeline:
         filtered = apply(self.filters, context, posts)
         posts, origin = posts[filtered.kept], origin[filtered.kept]
         features = self._features.matrix(context, posts)
-        scores = finite_or_last(self._scorer.score(features))
-        names = self._state.post_ids.names
-        considered, all_scores = posts, scores
-        kept = best(names, posts, self._items, -scores)
-        posts, origin, features, scores = posts[kept], origin[kept], features[kept], scores[kept]
-        diverse = penalise_repeats(scores, self._state.posts.author[posts], self._penalty)
-        rank = ordered(names, posts, -diverse.adjusted)
+        damped = self.spam.beyond(posts)
+        scores = finite_or_last(self._scorer.score(features)) - self.spam.penalty * damped
+        kept = best(self._state.post_ids.names, posts, self._items, -scores)
+        shown = posts[kept]
+        diverse = self._diversifier.reorder(
+            scores[kept],
+            self._state.posts.author[shown],
+            self._state.about_posts.media[shown],
+            now - self._state.posts.created[shown],
+            f"{_generation(context.epoch, now)} {self._state.users.name(viewer)}",
+        )
+        order = kept[diverse.order]
         return Ranked(
             context=context,
             candidates=named,
             removed={TWICE: twice, **filtered.removed},
-            posts=posts[rank],
-            origin=origin[rank],
-            features=features[rank],
-            scores=scores[rank],
-            rank=rank,
-            diverse=Diverse(diverse.adjusted[rank], diverse.repeats[rank]),
-            considered=considered,
-            all_scores=all_scores,
+            posts=posts[order],
+            origin=origin[order],
+            features=features[order],
+            scores=scores[order],
+            damped=damped[order],
+            diverse=diverse,
+            considered=posts,
+            all_scores=scores,
+            all_damped=damped,
         )
 
     def trending(self, now: float) -> Bulk:
@@ -171,7 +179,8 @@ class Pipeline:
         posts, about = epoch.trending, self._state.about_posts
         posts = posts[(self._state.posts.created[posts] <= now) & ~about.sensitive[posts] & (about.min_age[posts] == 0)]
         scores = np.linspace(1.0, 0.0, len(posts)) if len(posts) > 1 else np.ones(len(posts))
-        return self._pack(posts, scores, [Trending.name] * len(posts), epoch.watermark, now)
+        origin = np.full(len(posts), self._reasons.index(Trending.name), np.uint8)
+        return self._pack(_generation(epoch, now), posts, scores, origin)
 
     def known_post_created_at(self, item_id: str) -> float | None:
         """When a known post was created (s), None for an id that names none. O(1)."""
@@ -223,22 +232,35 @@ class Pipeline:
                 self.counted[f"source_{name}"] += count
             for name, count in ranked.removed.items():
                 self.counted[f"filter_{name}"] += count
+            self.counted["spam_damped"] += int(np.count_nonzero(ranked.all_damped))
         return self._bulk(ranked)
 
     def _bulk(self, ranked: Ranked) -> Bulk:
-        reasons = [self.sources[number].name for number in ranked.origin.tolist()]
-        context = ranked.context
-        return self._pack(ranked.posts, ranked.diverse.adjusted, reasons, context.epoch.watermark, context.now)
+        scores = ranked.diverse.adjusted[ranked.diverse.order]
+        exploration = Exploration(self.diversity.explore_share, ranked.diverse.explored)
+        generation = _generation(ranked.context.epoch, ranked.context.now)
+        return self._pack(generation, ranked.posts, scores, ranked.origin, exploration)
 
     def _pack(
-        self, posts: NDArray[np.int32], scores: NDArray[Any], reasons: Sequence[str], watermark: int, now: float
+        self,
+        generation: Generation,
+        posts: NDArray[np.int32],
+        scores: NDArray[np.float64],
+        origin: NDArray[np.uint8],
+        exploration: Exploration | None = None,
     ) -> Bulk:
         names, users = self._state.post_ids.names, self._state.users.names
         return bulk_of_columns(
-            Generation(watermark, round(now * 1000)),
+            generation,
             [names[post] for post in posts.tolist()],
             [users[author] for author in self._state.posts.author[posts].tolist()],
             scores,
-            reasons,
+            self._reasons,
+            origin.tobytes(),
             self._state.posts.created[posts],
+            exploration,
         )
+
+
+def _generation(epoch: Epoch, now: float) -> Generation:
+    return Generation(epoch.watermark, round(now * 1000))

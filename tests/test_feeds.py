@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from feedgen import config
 from feedgen.config import Settings
 from feedgen.events import Event, decode_json
 from feedgen.feed.record import Bulk, encode_bulk
@@ -20,17 +21,24 @@ NEW_YEARS_EVE = 1_735_603_200.0
 """2024-12-31T00:00:00Z, within the last day of the reviews."""
 
 
-def made_of(state: State, now: float) -> dict[str, Bulk]:
+DEFAULT = Settings()
+BY_SCORE = Settings(diversity=config.Diversity(media_places=0, explore_share=0.0))
+"""No rule but the score decides the order."""
+
+
+def made_of(state: State, now: float, settings: Settings = DEFAULT) -> dict[str, Bulk]:
     """A feed for everyone."""
     viewers = list(state.users.names)
-    made = dict(zip(viewers, Pipeline(state, Settings()).generate(viewers, now), strict=True))
+    made = dict(zip(viewers, Pipeline(state, settings).generate(viewers, now), strict=True))
     for viewer, bulk in made.items():
         assert isinstance(bulk, Bulk), (viewer, bulk)
     return {viewer: bulk for viewer, bulk in made.items() if isinstance(bulk, Bulk)}
 
 
-def check(feeds: dict[str, Bulk], twin: Twin, now: float) -> Counter[str]:
+def check(state: State, twin: Twin, now: float) -> Counter[str]:
     """Assert what must be true of each feed; how many items each source gave."""
+    feeds, by_score = made_of(state, now), made_of(state, now, BY_SCORE)
+    assert len(feeds) == len(twin.people)
     sources: Counter[str] = Counter()
     followees = defaultdict(set)
     for viewer, author in twin.follows:
@@ -39,8 +47,9 @@ def check(feeds: dict[str, Bulk], twin: Twin, now: float) -> Counter[str]:
         items = items_of(bulk)
         ids = [item.item_id for item in items]
         assert len(ids) == len(set(ids)) <= 500
-        scores = [item.score for item in items]
-        assert scores == sorted(scores, reverse=True)
+        ranked = items_of(by_score[viewer])
+        assert sorted(ranked) == sorted(items)
+        assert ranked == sorted(ranked, key=lambda item: -item.score)
         assert not twin.seen(viewer, now).intersection(ids)
         for item in items:
             post = twin.posts[item.item_id]
@@ -59,9 +68,8 @@ def test_everyone_of_the_code_review_community_gets_a_feed() -> None:
         events = [decode_json(line, NEW_YEARS_EVE + 2 * 86_400) for line in lines]
     events = [event for event in events if event.ts <= NEW_YEARS_EVE]
     state = folded(events, settings=Settings())
-    feeds = made_of(state, NEW_YEARS_EVE)
-    assert len(feeds) == 1_730
-    sources = check(feeds, Twin.of(events, Settings()), NEW_YEARS_EVE)
+    assert len(state.users) == 1_730
+    sources = check(state, Twin.of(events, Settings()), NEW_YEARS_EVE)
     assert min(sources[name] for name in ("followed", "popular", "trending")) > 1_000
 
 
@@ -73,7 +81,7 @@ def network() -> list[Event]:
 
 def test_everyone_of_a_synthetic_network_gets_a_feed(network: list[Event]) -> None:
     now = network[-1].ts
-    sources = check(made_of(folded(network, settings=Settings()), now), Twin.of(network, Settings(), 2_024), now)
+    sources = check(folded(network, settings=Settings()), Twin.of(network, Settings(), 2_024), now)
     assert min(sources[name] for name in ("followed", "popular", "trending")) > 100
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from feedgen.config import Settings
 from feedgen.events import Event
 from feedgen.explaining import FeedExplainer
+from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, encode_bulk
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.state.state import State
@@ -94,6 +96,18 @@ def test_older_posts_leave_the_epoch_of_generation_alone() -> None:
     assert story.pipeline._epoch is epoch
 
 
+def adds_up(item: dict[str, Any]) -> None:
+    """Assert that the parts lead to the score, the score to the adjusted one, and the moves to the place."""
+    parts = sum(feature["part"] for feature in item["features"].values())
+    assert item["ranked_score"] == pytest.approx(parts - item["spam_penalty"], abs=1e-5)
+    moves = item["diversity"]
+    assert moves["author_penalty"] == pytest.approx(SMALL.diversity.author_penalty * moves["author_repeats"])
+    adjusted = moves["normalised"] + moves["fresh_lift"] - moves["author_penalty"]
+    assert item["score"] == pytest.approx(adjusted, abs=1e-5)
+    places = moves["score_places"] + moves["media_places"] + moves["explore_places"]
+    assert item["ranked_at"] + places == item["shown_at"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(events(), st.sampled_from(LOOKS))
 def test_an_explanation_is_of_the_feed_that_is_made(found: list[Event], now: float) -> None:
@@ -108,8 +122,10 @@ def test_an_explanation_is_of_the_feed_that_is_made(found: list[Event], now: flo
             (item.item_id, item.reason) for item in items_of(bulk)
         ]
         assert sorted(item["ranked_at"] for item in told["items"]) == list(range(1, len(told["items"]) + 1))
-        for item in told["items"]:
-            assert item["ranked_score"] == pytest.approx(sum(f["part"] for f in item["features"].values()), abs=1e-5)
+        for item, stored in zip(told["items"], items_of(bulk), strict=True):
+            adds_up(item)
+            assert item["score"] == pytest.approx(stored.score, abs=1e-6)
+            assert item["diversity"]["propensity"] == pytest.approx(FeedMap(bulk).propensity(stored.item_id), abs=1e-6)
         kept = sum(told["candidates"].values()) - sum(told["removed"].values())
         assert len(told["items"]) == min(kept, SMALL.feed.items)
         json.dumps(told, allow_nan=False)

@@ -4,6 +4,8 @@ It looks at the whole set of events at once, so no order of arrival can matter t
 logarithms and powers, whose last bit must be the same.
 """
 
+import hashlib
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,6 +41,8 @@ class Twin:
     settings: Settings
     year: int
     """The year it is."""
+    watermark: int
+    """The offset of the last event."""
     people: set[str] = field(default_factory=set)
     about: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     """What users say about themselves."""
@@ -57,8 +61,8 @@ class Twin:
     @classmethod
     def of(cls, events: Iterable[Event], settings: Settings, year: int = 2_023) -> "Twin":
         """What these events add up to."""
-        twin = cls(settings, year)
         in_time = sorted(events, key=lambda e: (e.ts, e.id))
+        twin = cls(settings, year, len(in_time))
         for event in in_time:
             twin.people.add(event.actor)
             if event.type == "user":
@@ -246,6 +250,13 @@ class Twin:
         """Topics of a post; of one whose own event never came, none."""
         return self.posts[post].topics if post in self.posts else []
 
+    def beyond_rate(self, post: str) -> bool:
+        """Whether its author had posted as often as is usual within the 24 hours before it."""
+        it, theirs = self.posts[post], self.recent(self.posts[post].author)[::-1]
+        earlier = theirs[: theirs.index(post)] if post in theirs else []
+        close = [p for p in earlier if it.created - self.posts[p].created < DAY_S]
+        return len(close) >= self.settings.spam.posts_per_day
+
     def feed(self, viewer: str, now: float) -> list[FeedItem] | None:
         """The viewer's feed, best first; None for one never seen."""
         if viewer not in self.people:
@@ -253,30 +264,57 @@ class Twin:
         source = self.candidates(viewer, now)
         seen = self.seen(viewer, now)
         kept = [p for p in source if self.posts[p].author != viewer and self.may_see(viewer, p) and p not in seen]
-        scores = {p: self.score(viewer, p, now) for p in kept}
+        loss = {p: self.settings.spam.penalty * self.beyond_rate(p) for p in kept}
+        scores = {p: self.score(viewer, p, now) - loss[p] for p in kept}
         best = sorted(kept, key=lambda p: (-scores[p], p))[: self.settings.feed.items]
-        return [
-            FeedItem(p, self.posts[p].author, adjusted, source[p], self.posts[p].created)
-            for p, adjusted in self.in_turns({p: scores[p] for p in best})
-        ]
+        worth = self.in_turns({p: scores[p] for p in best}, now)
+        shown = self.explored(self.parted(list(worth)), viewer, now)
+        return [FeedItem(p, self.posts[p].author, worth[p], source[p], self.posts[p].created) for p in shown]
 
-    def in_turns(self, scores: dict[str, float]) -> list[tuple[str, float]]:
+    def in_turns(self, scores: dict[str, float], now: float) -> dict[str, float]:
         """Again and again the best next item, when each earlier one of its author costs a penalty."""
-        left = list(scores)
+        rules, left = self.settings.diversity, list(scores)
         low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
         taken: Counter[str] = Counter()
-        feed: list[tuple[str, float]] = []
+        feed: dict[str, float] = {}
         while left:
             worth = {}
             for post in left:
                 normal = (scores[post] - low) / (high - low) if high > low else 0.0
-                penalty = self.settings.diversity.author_penalty * taken[self.posts[post].author]
-                worth[post] = float(np.float32(normal - penalty))
-            post = min(left, key=lambda p: (-worth[p], p))
-            feed.append((post, worth[post]))
+                fresh = now - self.posts[post].created < rules.fresh_hours * HOUR_S
+                lifted = normal + (rules.fresh_lift if fresh else 0.0)
+                worth[post] = lifted - rules.author_penalty * taken[self.posts[post].author]
+            post = min(left, key=lambda p: (-worth[p], -scores[p], p))
+            feed[post] = worth[post]
             left.remove(post)
             taken[self.posts[post].author] += 1
         return feed
+
+    def parted(self, feed: list[str]) -> list[str]:
+        """Place by place, whoever shows the same as the one above goes down, until the next one does not."""
+        feed = list(feed)
+        media = [self.posts[post].about.get("media", "none") for post in feed]
+        down = self.settings.diversity.media_places
+        for at in range(1, len(feed)):
+            same = [media[at - 1]] * (down + 1)
+            if media[at - 1] == "none" or media[at : at + down + 1] == same[: len(feed) - at]:
+                continue
+            while media[at] == media[at - 1]:
+                feed.insert(at + down, feed.pop(at))
+                media.insert(at + down, media.pop(at))
+        return feed
+
+    def explored(self, feed: list[str], viewer: str, now: float) -> list[str]:
+        """Place by place, now and then one drawn from all that are left."""
+        rules = self.settings.diversity
+        key = f"{rules.seed} {self.watermark}.{round(now * 1000)} {viewer}"
+        draws = hashlib.shake_128(key.encode()).digest(8 * len(feed))
+        left, shown = list(feed), []
+        for place in range(len(feed)):
+            whether, which = struct.unpack_from("<II", draws, 8 * place)
+            drawn = which * len(left) >> 32 if whether / (1 << 32) < rules.explore_share else 0
+            shown.append(left.pop(drawn))
+        return shown
 
     def older(self, viewer: str, until: float) -> list[str]:
         """Every retained network post the viewer may see, newest first."""

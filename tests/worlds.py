@@ -25,6 +25,8 @@ NOW: Final = 19_700 * DAY + 5 * HOUR + 30.0
 SMALL: Final = Settings(
     state=config.State(retention_days=4.0, posts_per_author=3, seen_days=2.0, seen_per_viewer=3),
     selection=config.Selection(new_cap=3, fetch_cap=7, trending_cap=2),
+    spam=config.Spam(posts_per_day=1),
+    diversity=config.Diversity(fresh_hours=24.0, explore_share=0.3),
     feed=config.Feed(items=5),
 )
 """Bounds so small that a few dozen events reach every one of them."""
@@ -47,8 +49,8 @@ MOMENTS: Final = (
 
 _TOPICS: Final = ((), ("tea",), ("tea",), ("jazz", "tea", "jazz"))
 _ABOUT: Final[tuple[dict[str, Any], ...]] = (
-    {}, {}, {"language": "de"}, {"language": "en"}, {"sensitive": True}, {"min_age": 18},
-    {"language": "fr", "sensitive": False},
+    {}, {"media": "image"}, {"language": "de"}, {"language": "en", "media": "video"}, {"sensitive": True},
+    {"min_age": 18}, {"language": "fr", "sensitive": False}, {"media": "image"}, {"media": "none"},
 )  # fmt: skip
 _FIELDS: Final = (len(_TYPES), len(PEOPLE), len(PEOPLE) - 1, len(POSTS), len(POSTS), len(MOMENTS), len(_TOPICS))
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from feedgen.errors import BadRecord
 from feedgen.feed.ids import IdColumn, column_of
-from feedgen.feed.record import ITEMS_MAX, Bulk, FeedItem, Live
+from feedgen.feed.record import ITEMS_MAX, Bulk, FeedItem, Live, propensity
 
 _NIL: Final = 0xFFFF
 _OBJECT_BYTES: Final = 1_000
@@ -37,8 +37,9 @@ class FeedMap:
     """Ordered item_id → FeedItem of one viewer and one generation."""
 
     __slots__ = (
-        "_author_of", "_authors", "_bulk_count", "_capacity", "_created", "_dead", "_extra", "_head", "_ids", "_index",
-        "_links", "_mask", "_reason_of", "_reasons", "_scores", "alive", "brought_to", "generation",
+        "_author_of", "_authors", "_bulk_count", "_capacity", "_created", "_dead", "_explore_share", "_explored",
+        "_extra", "_head", "_ids", "_index", "_links", "_mask", "_reason_of", "_reasons", "_scores", "alive",
+        "brought_to", "generation",
     )  # fmt: skip
 
     def __init__(self, bulk: Bulk, capacity: int = 0) -> None:
@@ -58,6 +59,10 @@ class FeedMap:
             raise BadRecord("a record's columns differ in length")
         if not (_below(self._author_of, len(self._authors)) and _below(bulk.reason_of, len(bulk.reasons))):
             raise BadRecord("a record names an author or a reason it does not hold")
+        self._explore_share = bulk.explore_share
+        self._explored = bulk.explored
+        if len(bulk.explored) not in (0, (count + 7) // 8):
+            raise BadRecord("a record does not say of each item whether it was explored")
         if not math.isfinite(sum(self._scores)) or (bulk.created_kind == "d" and not math.isfinite(sum(self._created))):
             raise BadRecord("a record holds a number that is not finite")
         self._bulk_count = count
@@ -123,10 +128,24 @@ class FeedMap:
             raise KeyError(item_id)
         return self._item(slot)
 
+    def propensity(self, item_id: str) -> float:
+        """How likely the item, removed or not, was to be at its place when the feed was made; 1 for a live one. O(1).
+
+        Given the items above it then (record.propensity). Raises KeyError if it was never here.
+        """
+        slot = self._find(item_id)
+        if slot is None:
+            raise KeyError(item_id)
+        if slot >= self._bulk_count:
+            return 1.0
+        drawn = bool(self._explored) and bool(self._explored[slot >> 3] >> (slot & 7) & 1)
+        return propensity(self._explore_share, self._bulk_count - slot, drawn)
+
     @property
     def nbytes(self) -> int:
         """Bytes this map owns, the jump index counted whether or not it is built yet."""
         columns = self._ids.nbytes + self._authors.nbytes + len(self._reason_of) + 2 * _table_size(self._slots)
+        columns += _ARRAY_BYTES + len(self._explored)
         columns += sum(column.itemsize * len(column) for column in (self._author_of, self._scores, self._created))
         if self._links is not None:
             columns += _ARRAY_BYTES + 2 * len(self._links) * 9 // 8  # arrays and bytearrays grow by an eighth

@@ -8,17 +8,19 @@ Codec: one version byte, then msgpack (arrays; numbers in columns are little-end
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from msgspec import Struct
-from numpy.typing import ArrayLike
+from msgspec import Meta, Struct
+from numpy.typing import ArrayLike, NDArray
 
 from feedgen.errors import BadRecord
 from feedgen.feed.ids import PackedIds, pack_ids
 
-VERSION: Final = b"\x01"
+VERSION: Final = b"\x02"
+_READ: Final = (VERSION, b"\x01")
+"""Versions this program reads. 1 had no exploration; nothing in it was drawn, as the defaults of `Bulk` say."""
 ITEMS_MAX: Final = 60_000
 
 if sys.byteorder != "little":  # the codec writes the machine's order
@@ -58,7 +60,8 @@ class Bulk(Struct, array_like=True, frozen=True):
 
     `authors` are the distinct authors, `author_of` positions in it (uint8, or uint16 past 256 authors; the length tells
     which), `scores` float32, `created` uint32 whole seconds or float64 (`created_kind`), `reason_of` uint8 positions in
-    `reasons`. One entry per item, in rank order.
+    `reasons`. One entry per item, in rank order. `explored`: a bit per item, the lowest first, whether it was drawn
+    from further down when each place was drawn with probability `explore_share`; empty where nothing was.
     """
 
     watermark: int
@@ -71,11 +74,29 @@ class Bulk(Struct, array_like=True, frozen=True):
     created: bytes
     reasons: tuple[str, ...]
     reason_of: bytes
+    explore_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    explored: bytes = b""
 
     @property
     def generation(self) -> Generation:
         """Which build this is."""
         return Generation(self.watermark, self.generated_at_ms)
+
+
+class Exploration(NamedTuple):
+    """How a feed was explored: the share of places drawn, and by item whether it came from further down (bool)."""
+
+    share: float
+    explored: NDArray[np.bool_]
+
+
+def propensity(share: float, left: int, explored: bool) -> float:
+    """How likely this item was to come to its place, given those above it. O(1).
+
+    `left`: items that were left to choose from, itself included. With probability `share` one of them was drawn, each
+    as likely; else the next in line came. `explored`: it was not the next in line.
+    """
+    return share / left if explored else 1.0 - share + share / left
 
 
 class Live(Struct, array_like=True, frozen=True):
@@ -101,7 +122,7 @@ def bulk_of(generation: Generation, items: Sequence[FeedItem]) -> Bulk:
     Raises ValueError on an item given twice, a score or time that is not finite, or more than 256 reasons.
     """
     item_ids, author_ids, scores, reasons, created = zip(*items, strict=True) if items else ((),) * 5
-    return bulk_of_columns(generation, item_ids, author_ids, scores, reasons, created)
+    return bulk_of_columns(generation, item_ids, author_ids, scores, *_numbered(reasons), created)
 
 
 def bulk_of_columns(
@@ -110,9 +131,13 @@ def bulk_of_columns(
     author_ids: Sequence[str],
     scores: ArrayLike,
     reasons: Sequence[str],
+    reason_of: Sequence[int],
     created: ArrayLike,
+    exploration: Exploration | None = None,
 ) -> Bulk:
     """The bulk column from parallel sequences, best first; `created` in seconds. O(n), no step in Python for each item.
+
+    `reasons` are distinct names, `reason_of` positions in them.
 
     Raises ValueError on an item given twice, a score (as float32) or time that is not finite, or more than 256 reasons.
     """
@@ -125,9 +150,8 @@ def bulk_of_columns(
     if not np.isfinite(score).all():
         raise ValueError("a score is not finite (as float32)")
     authors, author_of = _numbered(author_ids)
-    reason_names, reason_of = _numbered(reasons)
-    if len(reason_names) > 256:
-        raise ValueError(f"{len(reason_names)} reasons; a record holds 256 at most")
+    if len(reasons) > 256:
+        raise ValueError(f"{len(reasons)} reasons; a record holds 256 at most")
     seconds = np.asarray(created, np.float64)
     if not np.isfinite(seconds).all():
         raise ValueError("a time of creation is not finite")
@@ -141,8 +165,10 @@ def bulk_of_columns(
         scores=score.tobytes(),
         created_kind="I" if whole else "d",
         created=seconds.astype(np.uint32).tobytes() if whole else seconds.tobytes(),
-        reasons=tuple(reason_names),
+        reasons=tuple(reasons),
         reason_of=bytes(reason_of),
+        explore_share=exploration.share if exploration else 0.0,
+        explored=np.packbits(exploration.explored, bitorder="little").tobytes() if exploration else b"",
     )
 
 
@@ -187,6 +213,6 @@ def decode_live(data: bytes) -> list[Live]:
 
 
 def _body(data: bytes) -> memoryview:
-    if data[:1] != VERSION:
-        raise BadRecord(f"record version {data[:1].hex() or 'none'}; this program reads {VERSION.hex()}")
+    if data[:1] not in _READ:
+        raise BadRecord(f"record version {data[:1].hex() or 'none'}; this program reads 01 and {VERSION.hex()}")
     return memoryview(data)[1:]

@@ -14,12 +14,14 @@ NONE: Final = -1
 """No language given, no birth year given."""
 TOPICS_MAX: Final = 16
 """Topics of a post that count, the first ones given; more are kept in the log only."""
+MEDIA: Final = ("none", "image", "video", "link")
+"""What a post shows; its code is the place in this list. A post that does not say shows nothing."""
 
 _Stamp = tuple[float, str]
 
 
 class PostAttributes:
-    """By dense post index: `language` int32 or NONE, `min_age` uint8, `sensitive` bool, and the topics.
+    """By dense post index: `language` int32 or NONE, `min_age` and `media` uint8, `sensitive` bool, and the topics.
 
     A post's own event sets every field, given or not; an edit dated at or after it sets those it names.
     """
@@ -30,6 +32,7 @@ class PostAttributes:
         self._language = Column(np.int32, NONE)
         self._min_age = Column(np.uint8, 0)
         self._sensitive = Column(np.bool_, False)
+        self._media = Column(np.uint8, 0)
         self._topic_at = Column(np.int64, 0)
         self._topic_count = Column(np.uint8, 0)
         self._topics = Column(np.int32, 0)
@@ -39,13 +42,27 @@ class PostAttributes:
             "language": self._set_language,
             "min_age": self._min_age.__setitem__,
             "sensitive": self._sensitive.__setitem__,
+            "media": self._set_media,
         }
-        self._empty: dict[str, Any] = {"topics": (), "language": None, "min_age": 0, "sensitive": False}
+        self._empty: dict[str, Any] = {
+            "topics": (),
+            "language": None,
+            "min_age": 0,
+            "sensitive": False,
+            "media": MEDIA[0],
+        }
         self._last_edit: dict[int, dict[str, tuple[_Stamp, Any]]] = {}
 
     def reach(self, count: int) -> None:
         """Make room for posts below `count`. Amortised O(1) a post."""
-        for column in (self._language, self._min_age, self._sensitive, self._topic_at, self._topic_count):
+        for column in (
+            self._language,
+            self._min_age,
+            self._sensitive,
+            self._media,
+            self._topic_at,
+            self._topic_count,
+        ):
             column.reach(count)
 
     def create(self, post: int, ts: float, attrs: dict[str, Any]) -> None:
@@ -85,6 +102,9 @@ class PostAttributes:
     def _set_language(self, post: int, name: str | None) -> None:
         self._language[post] = self._languages.intern(name) if name else NONE
 
+    def _set_media(self, post: int, name: str) -> None:
+        self._media[post] = MEDIA.index(name)
+
     @property
     def language(self) -> NDArray[np.int32]:
         """By post; a view until the next fold."""
@@ -99,6 +119,11 @@ class PostAttributes:
     def sensitive(self) -> NDArray[np.bool_]:
         """By post; a view until the next fold."""
         return self._sensitive.values
+
+    @property
+    def media(self) -> NDArray[np.uint8]:
+        """Place in MEDIA, by post; a view until the next fold."""
+        return self._media.values
 
     @property
     def topics(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:

@@ -6,6 +6,7 @@ import string
 import tracemalloc
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,12 +228,11 @@ def blob(form: str, items: int, authors: int = 200) -> bytes:
     make = ID_FORMS[form]
     names = [make(rng) for _ in range(authors)]
     reasons = ("followee", "trending")
-    return encode_bulk(
-        bulk_of(
-            Generation(1, 2),
-            [FeedItem(make(rng), rng.choice(names), rng.random(), rng.choice(reasons), 1e9 + n) for n in range(items)],
-        )
+    bulk = bulk_of(
+        Generation(1, 2),
+        [FeedItem(make(rng), rng.choice(names), rng.random(), rng.choice(reasons), 1e9 + n) for n in range(items)],
     )
+    return encode_bulk(msgspec.structs.replace(bulk, explore_share=0.05, explored=rng.randbytes((items + 7) // 8)))
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["as built", "changed"])

@@ -5,6 +5,7 @@ import random
 
 import msgpack
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,10 +16,12 @@ from feedgen.feed.record import (
     ITEMS_MAX,
     VERSION,
     Bulk,
+    Exploration,
     FeedItem,
     Generation,
     Live,
     bulk_of,
+    bulk_of_columns,
     decode_bulk,
     decode_live,
     encode_bulk,
@@ -64,7 +67,8 @@ def test_another_msgpack_reads_the_record() -> None:
     fields = msgpack.unpackb(data[1:])
     assert fields[:2] == [5, 6]
     assert fields[2][:3] == ["arena", 3, 0]
-    assert fields[-2] == ["followee", "trending"]
+    assert fields[8] == ["followee", "trending"]
+    assert fields[10:] == [0.0, b""]
 
 
 def test_more_than_256_authors() -> None:
@@ -103,6 +107,7 @@ def read(data: bytes) -> list[FeedItem] | None:
     assert all(math.isfinite(item.score) and math.isfinite(item.created_at) for item in items)
     for item in items:
         assert item.item_id in feed
+        assert 0.0 <= feed.propensity(item.item_id) <= 1.0
         feed.page(item.item_id, 1)
         feed.discard(item.item_id)
         feed.discard_author(item.author_id)
@@ -119,6 +124,9 @@ GOOD = [
             Generation(1 << 40, 1_735_655_473_000),
             [SAMPLE[0]._replace(item_id=f"{n:012x}", author_id=str(n % 3)) for n in range(40)],
         )
+    ),
+    encode_bulk(
+        msgspec.structs.replace(bulk_of(Generation(5, 6), SAMPLE), explore_share=0.25, explored=b"\x05"),
     ),
     encode_bulk(bulk_of(Generation(5, 6), [SAMPLE[1]._replace(item_id="é" * 8 + chr(0x400 + n)) for n in range(9)])),
 ]
@@ -174,9 +182,52 @@ def test_foreign_bytes_are_refused_or_a_record(data: bytes) -> None:
         assert decode_live(encode_live(entries)) == entries
 
 
+def explored(items: list[FeedItem], share: float, drawn: list[int]) -> Bulk:
+    """A bulk column whose items at the places `drawn` came from further down."""
+    far = np.zeros(len(items), np.bool_)
+    far[drawn] = True
+    ids, authors, scores, _, created = (list(column) for column in zip(*items, strict=True))
+    reason_of = [0] * len(items)
+    return bulk_of_columns(
+        Generation(5, 6), ids, authors, scores, ["followed"], reason_of, created, Exploration(share, far)
+    )
+
+
+def test_the_propensity_of_every_item_is_kept() -> None:
+    items = [FeedItem(f"p{n}", "a", 1.0, "followed", 1.0) for n in range(20)]
+    feed = FeedMap(decode_bulk(encode_bulk(explored(items, 0.1, [0, 8, 18]))))
+    chances = [feed.propensity(f"p{n}") for n in range(20)]
+    assert chances == pytest.approx(
+        [0.1 / (20 - n) if n in (0, 8, 18) else 0.9 + 0.1 / (20 - n) for n in range(20)], abs=1e-12
+    )
+    assert chances[19] == 1.0, "the last one had no rival"
+    feed.discard("p8")
+    feed.insert(FeedItem("live", "a", 1.0, "followed", 2.0))
+    assert (feed.propensity("p8"), feed.propensity("p9")) == (chances[8], chances[9]), "as it was when made"
+    assert feed.propensity("live") == 1.0
+    with pytest.raises(KeyError):
+        feed.propensity("p20")
+
+
+def test_a_record_of_the_version_before_is_still_read_and_nothing_in_it_was_drawn() -> None:
+    fields = msgpack.unpackb(encode_bulk(bulk_of(Generation(5, 6), SAMPLE))[1:])
+    old = b"\x01" + msgpack.packb(fields[:10])
+    feed = FeedMap(decode_bulk(old))
+    assert list(feed) == kept(SAMPLE)
+    assert {feed.propensity(item.item_id) for item in SAMPLE} == {1.0}
+    entries = [Live(9, "remove", "7")]
+    assert decode_live(b"\x01" + encode_live(entries)[1:]) == entries
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, math.nan, math.inf])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(BadRecord):
+        decode_bulk(encode_bulk(msgspec.structs.replace(bulk_of(Generation(1, 1), SAMPLE), explore_share=share)))
+
+
 def test_another_version_says_which() -> None:
-    with pytest.raises(BadRecord, match="record version 02; this program reads 01"):
-        decode_bulk(b"\x02" + GOOD[0][1:])
+    with pytest.raises(BadRecord, match="record version 03; this program reads 01 and 02"):
+        decode_bulk(b"\x03" + GOOD[0][1:])
     with pytest.raises(BadRecord, match="record version none"):
         decode_live(b"")
 
@@ -195,6 +246,7 @@ def test_another_version_says_which() -> None:
         {"reason_of": b"\0\0"},
         {"reason_of": b"\0\0\x02"},
         {"reasons": ()},
+        {"explored": b"\0\0"},
         {"items": bulk_of(Generation(1, 1), SAMPLE[:2]).items},
         {
             "authors": bulk_of(

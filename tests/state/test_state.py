@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.events import Event
-from feedgen.state.attributes import NONE
+from feedgen.state.attributes import MEDIA, NONE
 from feedgen.state.engagement import KINDS
 from feedgen.state.state import State
 from tests.twin import Twin
@@ -31,7 +31,7 @@ def recent_of(state: State, author: int) -> list[int]:
 
 
 def posts_of(state: State) -> dict[str, Any]:
-    """Every post met: author, creation, topics, language, minimum age, sensitivity, whether deleted or withheld."""
+    """Every post met: author, creation, topics, language, minimum age, sensitivity, media, if deleted or withheld."""
     posts, topics, about = state.posts, state.topic_names.names, state.about_posts
     authors = [None if author < 0 else state.users.name(author) for author in posts.author.tolist()]
     return {
@@ -42,6 +42,7 @@ def posts_of(state: State) -> dict[str, Any]:
             None if about.language[index] == NONE else state.languages.name(int(about.language[index])),
             int(about.min_age[index]),
             bool(about.sensitive[index]),
+            MEDIA[about.media[index]],
             bool(posts.deleted[index]),
             bool(posts.withheld[index]),
         )
@@ -109,15 +110,16 @@ def test_it_is_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
         own = twin.engaged.pop(name, set())
         assert [set(seen) for seen in told["seen"]] == [twin.seen(name, NOW + days * DAY) for days in range(5)]
         twin.engaged[name] = own
-    for name, (author, created, topics, language, min_age, sensitive, deleted, withheld) in known["posts"].items():
+    for name, (author, created, topics, *about, deleted, withheld) in known["posts"].items():
         post = twin.posts.get(name)
         assert (author, created, topics) == ((post.author, post.created, post.topics) if post else (None, None, []))
         said = post.about if post else {}
-        assert (language, min_age, sensitive) == (
+        assert about == [
             said.get("language"),
             said.get("min_age", 0),
             said.get("sensitive", False),
-        )
+            said.get("media", "none"),
+        ]
         assert deleted == (name in twin.deleted)
         assert withheld == twin.withheld.get(name, False)
     assert state.posts.live_count == len(set(twin.posts) - twin.deleted)
@@ -202,5 +204,5 @@ def test_many_posts_keep_their_columns_apart() -> None:
     for number in range(200):
         story.tell(f"a{number % 7}", "post", f"p{number}", days=number / 100, topics=[f"t{number % 5}"])
     told = posts_of(story.state)
-    assert told["p123"] == ("a4", NOW - 1.23 * DAY, ["t3"], None, 0, False, False, False)
+    assert told["p123"] == ("a4", NOW - 1.23 * DAY, ["t3"], None, 0, False, "none", False, False)
     assert len(told) == 200
