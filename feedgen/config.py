@@ -111,7 +111,7 @@ class Diversity(_Section, frozen=True):
     media_places: Annotated[int, Meta(ge=0, le=100)] = 3
     fresh_lift: Annotated[float, Meta(ge=0, le=10)] = 0.05
     fresh_hours: Positive = 6.0
-    explore_share: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    explore_share: Annotated[float, Meta(ge=0, le=1)] = 0.02
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
 
 

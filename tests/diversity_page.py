@@ -10,16 +10,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+from msgspec import structs
+
+from feedgen import config
 from feedgen.config import Settings
 from feedgen.explaining import FeedExplainer
 from feedgen.pipeline import Pipeline
 from feedgen.state.attributes import MEDIA
-from feedgen.state.state import State
-from feedgen.synthetic import NetworkSpec, generate
+from feedgen.state.state import State, kind_weights
+from feedgen.synthetic import Network, NetworkSpec, generate
+from feedgen.synthetic.judge import Judge
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "diversity.md"
 SPEC: Final = NetworkSpec(viewers=300, days=14, followees_mean=60.0, seed=1)
-VIEWER: Final = "u28"
+VIEWER: Final = "u62"
 PLACES: Final = 15
 TOP: Final = 20
 
@@ -30,14 +34,42 @@ def tables() -> dict[str, str]:
     """Each table of the page under its name, with the default settings at the end of the network's time."""
     settings = Settings()
     state = State(settings.state, settings.ranking)
-    state.fold(enumerate(generate(SPEC).events(), start=1))
+    network = generate(SPEC)
+    state.fold(enumerate(network.events(), start=1))
     explainer = FeedExplainer(state, Pipeline(state, settings))
     feeds = {}
     for viewer in (f"u{number}" for number in range(SPEC.viewers)):
         told = explainer.explain(viewer, float(SPEC.end))
         assert told is not None
         feeds[viewer] = [item | _about(state, item["item_id"]) for item in told["items"]]
-    return {"one viewer": _moves(feeds[VIEWER]), "all viewers": _effect(list(feeds.values()), settings)}
+    return {
+        "one viewer": _moves(feeds[VIEWER]),
+        "all viewers": _effect(list(feeds.values()), settings),
+        "quality": _quality(state, network, list(feeds)),
+    }
+
+
+def _quality(state: State, network: Network, viewers: list[str]) -> str:
+    """NDCG@20 of the orders, one rule after the other."""
+    off = config.Diversity(author_penalty=0.0, media_places=0, fresh_lift=0.0, explore_share=0.0)
+    lifted = structs.replace(off, fresh_lift=config.Diversity().fresh_lift)
+    parted = structs.replace(config.Diversity(), explore_share=0.0)
+    stages = {
+        "ranked": off,
+        "with fresh posts lifted": lifted,
+        "with author repeats penalised too": structs.replace(parted, media_places=0),
+        "with media parted too": parted,
+        "shown: with exploration too": config.Diversity(),
+    }
+    rows = [("order", f"NDCG@{TOP}"), ("---", "---")]
+    for name, diversity in stages.items():
+        pipeline = Pipeline(state, Settings(diversity=diversity))
+        found = Judge(pipeline, network.truth, kind_weights(Settings().ranking)).judge(viewers, float(SPEC.end))
+        rows.append((name, f"{found['served']:.3f}"))
+    rows += [
+        (f"{name} first", f"{found[key]:.3f}") for name, key in (("newest", "newest"), ("most popular", "popularity"))
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _about(state: State, name: str) -> _Item:
