@@ -3,12 +3,15 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feedgen.diversity import Diverse
 from feedgen.feed.record import propensity
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.ranking.features import describe
 from feedgen.selection.filters import apply
+from feedgen.selection.taste import match
+from feedgen.state.engagement import windows
 from feedgen.state.state import State
 
 
@@ -37,9 +40,25 @@ class FeedExplainer:
             "spam_damped": int(np.count_nonzero(ranked.all_damped)),
         }
         if post is not None:
-            return {**answer, "item": {"item_id": item, **self._why(ranked, post)}}
+            known = {"item_id": item, **self._known(ranked, post)}
+            return {**answer, "item": {**known, **self._why(ranked, post)}}
         items = [self._shown(ranked, place) for place in range(len(ranked.posts))]
         return {**answer, "empty_because": None if items else _why_empty(ranked), "items": items}
+
+    def _known(self, ranked: Ranked, post: int) -> dict[str, Any]:
+        """What state knows of the post: whether it went to this viewer, and who engaged with it when."""
+        context, shown = ranked.context, self._state.impressions
+        _, found = self._state.engagement.of_posts(np.array([post]))
+        followed = context.near[found.viewer] & (found.viewer != context.viewer)
+        return {
+            "last_seen": _day_of(post, *shown.seen.of(context.viewer, context.now)),
+            "last_served": _day_of(post, *shown.served.of(context.viewer, context.now)),
+            "taste": round(float(match(self._state, context.taste, np.array([post]))[0]), 6),
+            "engagement": {
+                "everyone": windows(found, context.epoch.hour),
+                "network": windows(found.rows(followed), context.epoch.hour),
+            },
+        }
 
     def _shown(self, ranked: Ranked, place: int) -> dict[str, Any]:
         """The item at a place of the feed, with the parts of its score."""
@@ -109,7 +128,15 @@ class FeedExplainer:
             return {"outcome": "not_found", "by": "trending", "popularity": int(context.epoch.popularity[post])}
         if post not in context.network.posts:
             return {"outcome": "too_old", "created_at": created}
+        if context.seen[post]:
+            return {"outcome": "capped", "by": "grown"}
         return {"outcome": "capped", "by": "followed" if created > context.last_login else "popular"}
+
+
+def _day_of(post: int, posts: NDArray[np.int64], days: NDArray[np.int64]) -> str | None:
+    """The day of the post among those seen or served, as people write it; None if it is not."""
+    at = np.flatnonzero(posts == post)
+    return str(np.datetime64(int(days[at[0]]), "D")) if len(at) else None
 
 
 def _why_empty(ranked: Ranked) -> str:

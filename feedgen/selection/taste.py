@@ -16,8 +16,8 @@ _RAREST: Final = 64.0
 """A topic counts so many times an average one at most."""
 _GRID: Final = float(1 << 22)
 """What is summed is a multiple of 2⁻²² first: such sums are exact, so they do not depend on the order of arrival."""
-_LEAST: Final = 0.1
-"""What all topics together have beside those of the followees, so that none is ruled out."""
+_UNDECIDED: Final = 15.0
+"""Followees' votes thought to be spread over all topics: two followees alone say little, a hundred say much."""
 _PRIOR: Final = 2.0
 """Engagements with a topic that count as expected and met before there is any."""
 
@@ -65,7 +65,7 @@ def _of_follows(state: State, offered: Offered, rarity: NDArray[np.float64], cou
     for _ in range(_ROUNDS):
         weight = share * (rarity * cares)[topic]
         cares = _votes(weight, topic, owner, offered.followees, len(rarity)) + _SMOOTH * plain
-    return _on_grid(cares + _LEAST / count)
+    return _on_grid(cares + _UNDECIDED / offered.followees / count)
 
 
 def _votes(

@@ -92,6 +92,17 @@ def within(engagements: Engagements, now_hour: int, hours: int) -> NDArray[np.bo
     return inside
 
 
+def windows(engagements: Engagements, now_hour: int) -> dict[str, dict[str, int]]:
+    """How many of each kind there are within each of WINDOWS, and in all (`ever`); kinds there are none of left out."""
+    spans = {**WINDOWS, "ever": now_hour + 1}
+    inside = {name: within(engagements, now_hour, hours) for name, hours in spans.items()}
+    return {
+        kind: {name: int(engagements.sign[mask & of_kind].sum()) for name, mask in inside.items()}
+        for number, kind in enumerate(KINDS)
+        if (of_kind := engagements.kind == number).any()
+    }
+
+
 class Engagement:
     """Engagements of everyone, by post and by viewer."""
 
