@@ -76,9 +76,9 @@ def make_app(services: Services) -> web.Application:
 async def _tasks(app: web.Application) -> AsyncIterator[None]:
     """Own the background work: the sweep runs while the application does, and nothing outlives it."""
     served = app.get(SERVED)
-    tasks = [asyncio.create_task(app[SERVICES].residency.sweep(), name="sweep of the cache (idle feeds stay)")]
+    tasks = [asyncio.create_task(app[SERVICES].residency.sweep(), name="sweep of the cache")]
     if served is not None:
-        tasks.append(asyncio.create_task(served.follow(), name="log of served pages (they are dropped)"))
+        tasks.append(asyncio.create_task(served.follow(), name="log of served pages"))
     for task in tasks:
         task.add_done_callback(_surface)
     yield

@@ -1,6 +1,7 @@
 """Why a post is shown, and why not: every post has one reason, and the reasons add up."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,3 +106,45 @@ def test_a_filter_is_named() -> None:
         "like": {"item_id": "like", "outcome": "removed", "by": "seen"},
         "hide": {"item_id": "hide", "outcome": "removed", "by": "hidden"},
     }
+
+
+def test_it_is_told_who_engaged_when_and_when_the_post_was_served_and_seen() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    story.tell("vic", "follow", "bob", days=9)
+    story.tell("ann", "post", "p", days=8)
+    story.tell("bob", "like", "p", days=2)
+    story.tell("eve", "like", "p", days=6)
+    story.tell("eve", "comment", "p")
+    story.tell("dan", "like", "p")
+    story.tell("dan", "unlike", "p")
+    story.tell("vic", "serve", objects=["p"], days=3)
+    story.tell("vic", "view", objects=["p"], days=1)
+    told = story.explainer.explain("vic", NOW, "p")
+    assert told is not None
+    day = lambda days: datetime.fromtimestamp(NOW - days * 86_400, UTC).strftime("%Y-%m-%d")  # noqa: E731
+    assert (told["item"]["last_served"], told["item"]["last_seen"]) == (day(3), day(1))
+    assert told["item"]["engagement"] == {
+        "everyone": {
+            "like": {"1h": 0, "1d": 0, "3d": 1, "7d": 2, "ever": 2},
+            "comment": {"1h": 1, "1d": 1, "3d": 1, "7d": 1, "ever": 1},
+        },
+        "network": {"like": {"1h": 0, "1d": 0, "3d": 1, "7d": 1, "ever": 1}},
+    }
+
+
+def test_what_was_only_served_may_be_shown_again() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    story.tell("ann", "post", "p", days=2)
+    story.tell("vic", "serve", objects=["p"], days=1)
+    assert story.shown("vic") == ["p"]
+    story.tell("vic", "view", objects=["p"], days=1)
+    assert story.shown("vic") == []
+
+
+def test_what_is_sent_to_a_viewer_is_no_deed_of_the_viewer() -> None:
+    story = Story()
+    story.tell("vic", "login", days=20)
+    story.tell("vic", "serve", objects=["p"])
+    assert story.state.logins.last_active(0) == NOW - 20 * 86_400

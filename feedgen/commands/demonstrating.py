@@ -65,13 +65,15 @@ async def run(settings: Settings, data_dir: Path, spec: NetworkSpec, *, host: st
             await drop_ahead(engine, reporter)
         with stages.stage("feeds"):
             feeds, feeds_per_s = await generate_feeds(engine, viewers)
+        ndcg_at_20: dict[str, float] = {}
+        if once:
+            with stages.stage("judge"):  # before serving, which goes on generating
+                ndcg_at_20 = await _judged(engine, settings, network, float(spec.end))
         clock.begin()
         async with serving(engine, settings, clock, host, port) as listening:
             with stages.stage("first_page"):
                 page = await _read_page(listening.url, viewers[0])
             if once:
-                with stages.stage("judge"):
-                    ndcg_at_20 = await _judged(engine, settings, network, float(spec.end))
                 counts = {"viewers": spec.viewers, "posts": network.counts.get("post", 0), "events": len(network)}
                 page_ms = round(page["took_s"] * 1000, 2)
                 put_json(

@@ -44,7 +44,7 @@ def test_its_curl_lines_work_when_pasted(serve: Callable[..., Any], tmp_path: Pa
         assert len(first["items"]) == len(second["items"]) == 3
         assert f"after={first['items'][-1]['item_id']}" in lines[1]
         assert not {i["item_id"] for i in first["items"]} & {i["item_id"] for i in second["items"]}
-        assert re.search(r'"removed":\{"own":\d+', pages[2])
+        assert re.search(r'"removed":\{"duplicate":\d+', pages[2])
     assert server.process.returncode == 0
     assert "stopping" in "".join(server.said)
 

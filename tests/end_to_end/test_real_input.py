@@ -16,7 +16,9 @@ def check_walk(items: list[dict[str, Any]], statuses: list[str], until_s: float,
     ids = [item["item_id"] for item in items]
     assert len(set(ids)) == len(ids)
     head, tail = items[:kept], items[kept:]
-    assert all(item["reason"] in {"followed", "popular", "trending"} for item in head)
+    assert all(
+        item["reason"] in {"followed", "new_followee", "popular", "grown", "interest", "trending"} for item in head
+    )
     assert all(item["reason"] == "older" for item in tail)
     times = [item["created_at"] for item in tail]
     assert times == sorted(times, reverse=True)
