@@ -24,14 +24,17 @@ def expected(twin: Twin, viewer: str, post: str, now: float) -> tuple[str, str |
         return "not_yet", None
     if post in {item.item_id for item in twin.feed(viewer, now) or []}:
         return "shown", None
-    if it.author == viewer or not twin.may_see(viewer, post) or post in twin.seen(viewer, now):
+    seen = post in twin.seen(viewer, now)
+    if it.author == viewer or not twin.may_see(viewer, post) or (seen and post not in twin.grown(viewer, now)):
         return "removed", None
-    if post in twin.candidates(viewer, now):
+    if post in twin.candidates(viewer, now).source:
         return "ranked_out", None
     if (viewer, it.author) not in twin.follows:
         return "not_found", None
     if post not in twin.network(viewer, now):
         return "too_old", None
+    if seen:
+        return "capped", None  # it is there because it has grown, whenever it was made
     return "capped", "followed" if it.created > twin.logins.get(viewer, -1.0) else "popular"
 
 

@@ -41,14 +41,14 @@ def check(feeds: dict[str, Bulk], twin: Twin, now: float) -> Counter[str]:
         assert len(ids) == len(set(ids)) <= 500
         scores = [item.score for item in items]
         assert scores == sorted(scores, reverse=True)
-        assert not twin.seen(viewer, now).intersection(ids)
+        assert twin.seen(viewer, now).intersection(ids) <= twin.grown(viewer, now)
         for item in items:
             post = twin.posts[item.item_id]
             assert (item.author_id, item.created_at) == (post.author, post.created)
             assert item.author_id != viewer
             assert item.created_at <= now
             assert twin.may_see(viewer, item.item_id)
-            assert item.reason == "trending" or item.author_id in followees[viewer]
+            assert (item.author_id in followees[viewer]) == (item.reason not in {"trending", "interest"})
             sources[item.reason] += 1
     return sources
 
