@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.config import Log, Settings
-from feedgen.events import Event
 from feedgen.eventlog import EventLog
+from feedgen.events import Event
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
 from feedgen.synthetic import NetworkSpec, generate
