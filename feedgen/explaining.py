@@ -40,8 +40,8 @@ class FeedExplainer:
             "spam_damped": int(np.count_nonzero(ranked.all_damped)),
         }
         if post is not None:
-            known = {"item_id": item, **self._known(ranked, post)}
-            return {**answer, "item": {**known, **self._why(ranked, post)}}
+            why = {"item_id": item, **self._why(ranked, post)}
+            return {**answer, "item": why, "post": self._known(ranked, post)}
         items = [self._shown(ranked, place) for place in range(len(ranked.posts))]
         return {**answer, "empty_because": None if items else _why_empty(ranked), "items": items}
 

@@ -14,7 +14,8 @@ from feedgen.config import Settings
 from feedgen.diversity import Diverse, Diversifier, explore, part_media
 from feedgen.feed.record import propensity
 from feedgen.state.attributes import MEDIA
-from tests.twin import Post, Twin
+from tests.state_twin import Post
+from tests.twin import Twin
 from tests.worlds import HOUR, NOW, Story
 
 PLAIN = config.Diversity(author_penalty=0.0, media_places=0, fresh_lift=0.0, explore_share=0.0)

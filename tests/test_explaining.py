@@ -25,14 +25,17 @@ def expected(twin: Twin, viewer: str, post: str, now: float) -> tuple[str, str |
         return "not_yet", None
     if post in {item.item_id for item in twin.feed(viewer, now) or []}:
         return "shown", None
-    if it.author == viewer or not twin.may_see(viewer, post) or post in twin.seen(viewer, now):
+    seen = post in twin.seen(viewer, now)
+    if it.author == viewer or not twin.may_see(viewer, post) or (seen and post not in twin.grown(viewer, now)):
         return "removed", None
-    if post in twin.candidates(viewer, now):
+    if post in twin.candidates(viewer, now).source:
         return "ranked_out", None
     if (viewer, it.author) not in twin.follows:
         return "not_found", None
     if post not in twin.network(viewer, now):
         return "too_old", None
+    if seen:
+        return "capped", None  # it is there because it has grown, whenever it was made
     return "capped", "followed" if it.created > twin.logins.get(viewer, -1.0) else "popular"
 
 
@@ -123,8 +126,8 @@ def test_it_is_told_who_engaged_when_and_when_the_post_was_served_and_seen() -> 
     told = story.explainer.explain("vic", NOW, "p")
     assert told is not None
     day = lambda days: datetime.fromtimestamp(NOW - days * 86_400, UTC).strftime("%Y-%m-%d")  # noqa: E731
-    assert (told["item"]["last_served"], told["item"]["last_seen"]) == (day(3), day(1))
-    assert told["item"]["engagement"] == {
+    assert (told["post"]["last_served"], told["post"]["last_seen"]) == (day(3), day(1))
+    assert told["post"]["engagement"] == {
         "everyone": {
             "like": {"1h": 0, "1d": 0, "3d": 1, "7d": 2, "ever": 2},
             "comment": {"1h": 1, "1d": 1, "3d": 1, "7d": 1, "ever": 1},

@@ -1,154 +1,58 @@
-"""A plain twin of state and pipeline: what design.md §5.1 and §6 say, written as directly as Python lets one.
+"""A plain twin of the pipeline: what design.md §6 says a feed is made of, written as directly as Python lets one.
 
-It looks at the whole set of events at once, so no order of arrival can matter to it. Numpy is used for nothing but
-logarithms and powers, whose last bit must be the same.
+Numpy is used for nothing but logarithms and powers, whose last bit must be the same.
 """
 
 import hashlib
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from feedgen.config import Settings
-from feedgen.events import ENGAGEMENTS, FEEDBACK, Event
 from feedgen.feed.record import FeedItem
+from tests.state_twin import DAY_S, HOUR_S, StateTwin
 
-HOUR_S, DAY_S, UNIT = 3_600, 86_400, 1 << 20
+UNIT = 1 << 20
+GRID = 1 << 22
+PRIOR_VIEWS = 15.0
+
+
+class Candidates(NamedTuple):
+    """Post → the source that named it first; how many each named; how many of them were named before."""
+
+    source: dict[str, str]
+    named: dict[str, int]
+    twice: int
+
+
+def log1p(value: float) -> float:
+    """As numpy has it."""
+    return float(np.log1p(np.float64(value)))
+
+
+def on_grid(value: float) -> float:
+    """A multiple of 2⁻²²."""
+    return round(value * GRID) / GRID
 
 
 @dataclass
-class Post:
-    """A post as its own event and its edits made it."""
-
-    author: str
-    created: float
-    about: dict[str, Any]
-
-    @property
-    def topics(self) -> list[str]:
-        """Each once."""
-        return list(dict.fromkeys(self.about.get("topics", [])))
-
-
-@dataclass
-class Twin:
+class Twin(StateTwin):
     """The state as dictionaries of outside ids, and the feeds that follow from it."""
-
-    settings: Settings
-    year: int
-    """The year it is."""
-    watermark: int
-    """The offset of the last event."""
-    people: set[str] = field(default_factory=set)
-    about: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
-    """What users say about themselves."""
-    posts: dict[str, Post] = field(default_factory=dict)
-    deleted: set[str] = field(default_factory=set)
-    withheld: dict[str, bool] = field(default_factory=dict)
-    follows: set[tuple[str, str]] = field(default_factory=set)
-    barred: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    hidden: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    engaged: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    standing: list[tuple[str, str, str, int]] = field(default_factory=list)
-    """Engagements not taken back: viewer, post, kind, hour."""
-    views: list[tuple[str, str, int]] = field(default_factory=list)
-    logins: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, events: Iterable[Event], settings: Settings, year: int = 2_023) -> "Twin":
-        """What these events add up to."""
-        in_time = sorted(events, key=lambda e: (e.ts, e.id))
-        twin = cls(settings, year, len(in_time))
-        for event in in_time:
-            twin.people.add(event.actor)
-            if event.type == "user":
-                twin.about[event.actor].update(event.attrs)
-        twin._relations(in_time)
-        twin._posts(in_time)
-        twin._reactions(in_time)
-        return twin
-
-    def _relations(self, in_time: list[Event]) -> None:
-        switches = {"follow": True, "unfollow": False, "block": True, "unblock": False, "mute": True, "unmute": False}
-        stands: dict[tuple[str, str, str], bool] = {}
-        for event in in_time:
-            if event.type in switches:
-                assert event.object is not None
-                self.people.add(event.object)
-                stands[event.type.removeprefix("un"), event.actor, event.object] = switches[event.type]
-        for (kind, actor, target), on in stands.items():
-            if on and kind == "follow":
-                self.follows.add((actor, target))
-            elif on:
-                self.barred[actor].add(target)
-                if kind == "block":
-                    self.barred[target].add(actor)
-
-    def _posts(self, in_time: list[Event]) -> None:
-        for event in in_time:
-            if event.type == "post" and event.object not in self.posts:
-                self.posts[str(event.object)] = Post(event.actor, event.ts, dict(event.attrs))
-        for event in in_time:
-            post = self.posts.get(str(event.object))
-            if event.type == "edit" and post and event.ts >= post.created:
-                post.about.update(event.attrs)
-            if event.type == "delete":
-                self.deleted.add(str(event.object))
-            if event.type == "review":
-                self.withheld[str(event.object)] = event.attrs["state"] != "approved"
-
-    def public(self, post: str) -> bool:
-        """Whether it is neither taken back nor kept back by moderation."""
-        return post not in self.deleted and not self.withheld.get(post, False)
-
-    def _reactions(self, in_time: list[Event]) -> None:
-        likes: dict[tuple[str, str], Event] = {}
-        for event in in_time:
-            target = str(event.object)
-            if event.type in ENGAGEMENTS:
-                self.engaged[event.actor].add(target)
-                if event.type in {"like", "unlike"}:
-                    likes[event.actor, target] = event
-                else:
-                    self.standing.append((event.actor, target, event.type, int(event.ts // HOUR_S)))
-            elif event.type in FEEDBACK:
-                self.hidden[event.actor].add(target)
-            elif event.type == "view":
-                self.views += [(event.actor, item, int(event.ts // DAY_S)) for item in event.attrs["objects"]]
-            elif event.type == "login":
-                self.logins[event.actor] = event.ts
-        for (viewer, post), event in likes.items():
-            if event.type == "like":
-                self.standing.append((viewer, post, "like", int(event.ts // HOUR_S)))
-
-    def seen(self, viewer: str, now: float) -> set[str]:
-        """Posts the viewer has seen lately, or ever engaged with."""
-        since = now // DAY_S - self.settings.state.seen_days
-        last: dict[str, int] = {}
-        for who, post, day in self.views:
-            if who == viewer and day >= since:
-                last[post] = max(day, last.get(post, day))
-        latest = sorted(last, key=lambda post: (-last[post], post))
-        return {*latest[: self.settings.state.seen_per_viewer], *self.engaged[viewer]}
-
-    def recent(self, author: str) -> list[str]:
-        """The author's newest posts that are kept, newest first."""
-        theirs = [post for post, it in self.posts.items() if it.author == author]
-        oldest_first = sorted(theirs, key=lambda post: (self.posts[post].created, post))
-        return oldest_first[-self.settings.state.posts_per_author :][::-1]
 
     def network(self, viewer: str, now: float) -> dict[str, int]:
         """Retained posts of the viewer's followees, and the place of each among its author's, newest first."""
         since = now - self.settings.state.retention_days * DAY_S
         found: dict[str, int] = {}
-        for author in {author for who, author in self.follows if who == viewer}:
+        for author in self.followees(viewer):
             retained = [post for post in self.recent(author) if since <= self.posts[post].created <= now]
             found.update({post: place for place, post in enumerate(retained)})
         return found
+
+    def near(self, viewer: str) -> set[str]:
+        """The viewer, and whom the viewer follows."""
+        return {viewer, *self.followees(viewer)}
 
     def decayed(self, kind: str, hour: int, now: float, half_life_hours: float) -> int:
         """What an engagement counts at `now`, in UNITs."""
@@ -159,44 +63,77 @@ class Twin:
     def popularity(self, now: float) -> Counter[str]:
         """Decayed engagements of everyone, by post."""
         total: Counter[str] = Counter()
-        for _, post, kind, hour in self.standing:
-            total[post] += self.decayed(kind, hour, now, self.settings.ranking.engagement_half_life_hours)
+        for one in self.standing:
+            total[one.post] += self.decayed(one.kind, one.hour, now, self.settings.ranking.engagement_half_life_hours)
         return total
 
-    def trending(self, now: float) -> list[str]:
-        """The most popular posts of everyone at the end of the hour."""
+    def pool(self, now: float) -> list[str]:
+        """Every post that may be shown at the end of the hour, the most popular first."""
         popular = self.popularity(now)
         end = (now // HOUR_S + 1) * HOUR_S
         since = end - self.settings.state.retention_days * DAY_S
         alive = [p for p, it in self.posts.items() if self.public(p) and since <= it.created < end]
-        best = sorted(alive, key=lambda p: (-popular[p], -self.posts[p].created, p))
-        return [p for p in best[: self.settings.feed.items] if self.posts[p].created <= now]
+        return sorted(alive, key=lambda p: (-popular[p], -self.posts[p].created, p))
 
     def for_everyone(self, now: float) -> list[str]:
         """The trending posts that are fit for whoever it is."""
-        fit = [post for post in self.trending(now) if not self.posts[post].about.get("sensitive", False)]
+        trending = [p for p in self.pool(now)[: self.settings.feed.items] if self.posts[p].created <= now]
+        fit = [post for post in trending if not self.posts[post].about.get("sensitive", False)]
         return [post for post in fit if not self.posts[post].about.get("min_age", 0)]
 
-    def candidates(self, viewer: str, now: float) -> dict[str, str]:
-        """Post → the source that named it first."""
-        limits = self.settings.selection
+    def grown(self, viewer: str, now: float) -> set[str]:
+        """Posts seen, and not more, of which there is much more talk on days after."""
+        limits, followees = self.settings.selection, self.followees(viewer)
+        found = set()
+        for post, day in self.viewed(viewer, now).items():
+            if post not in self.posts or self.posts[post].author not in followees or post in self.engaged[viewer]:
+                continue
+            days = [one.hour // 24 for one in self.standing if one.post == post and one.in_favour]
+            after = sum(one > day for one in days)
+            if after >= limits.grown_min and after >= limits.grown_times * (len(days) - after):
+                found.add(post)
+        return found
+
+    def candidates(self, viewer: str, now: float) -> Candidates:
+        """What the sources name, one after the other."""
+        limits, made = self.settings.selection, {post: it.created for post, it in self.posts.items()}
         network, seen, popular = self.network(viewer, now), self.seen(viewer, now), self.popularity(now)
-        login = self.logins.get(viewer, -np.inf)
-        new = [p for p in network if self.posts[p].created > login]
+        login, near, pool = self.logins.get(viewer, -np.inf), self.near(viewer), self.pool(now)
+        source: dict[str, str] = {}
+        named: dict[str, int] = {}
+
+        def name(reason: str, cap: int, posts: list[str]) -> None:
+            posts = posts[: min(cap, limits.fetch_cap - len(source))]
+            named[reason] = len(posts)
+            for post in posts:
+                source.setdefault(post, reason)
+
+        def in_turns_of_authors(posts: list[str]) -> list[str]:
+            return sorted(posts, key=lambda p: (network[p], -made[p], p))
+
+        def by_popularity(posts: list[str]) -> list[str]:
+            return sorted(posts, key=lambda p: (-popular[p], -made[p], p))
+
+        new = [p for p in network if made[p] > login]
         if len(new) > limits.new_cap:
             new = [p for p in new if p not in seen]
-            new = sorted(new, key=lambda p: (network[p], -self.posts[p].created, p))[: limits.new_cap]
-        room = max(0, limits.fetch_cap - len(new) - limits.trending_cap)
-        old = [p for p in network if self.posts[p].created <= login and p not in seen]
-        old = sorted(old, key=lambda p: (-popular[p], -self.posts[p].created, p))[:room]
-        room = min(limits.trending_cap, limits.fetch_cap - len(new) - len(old))
-        near = {viewer, *(author for who, author in self.follows if who == viewer)}
-        beyond = [p for p in self.trending(now) if p not in seen and self.posts[p].author not in near][:room]
-        found: dict[str, str] = {}
-        for name, posts in (("followed", new), ("popular", old), ("trending", beyond)):
-            for post in posts:
-                found.setdefault(post, name)
-        return found
+        name("followed", limits.new_cap, in_turns_of_authors(new))
+        old = [p for p in network if made[p] <= login and p not in seen]
+        since = now - limits.new_followee_days * DAY_S
+        lately = [p for p in old if made[p] >= since and self.follows[viewer, self.posts[p].author] > login]
+        name("new_followee", limits.new_followee_cap, in_turns_of_authors(lately))
+        leave = limits.grown_cap + limits.interest_cap + limits.trending_cap
+        name("popular", max(0, limits.fetch_cap - len(source) - leave), by_popularity(old))
+        name("grown", limits.grown_cap, by_popularity([p for p in network if p in self.grown(viewer, now)]))
+        beyond = [p for p in pool if made[p] <= now and p not in seen and self.posts[p].author not in near]
+        taste = self.taste(viewer, now)
+        liking = {p: self.match(taste, p) for p in beyond}
+        liked = [p for p in beyond if liking[p] > 1.01]
+        liked = sorted(liked, key=lambda p: (-liking[p] * max(popular[p] + UNIT, 0), -made[p], p))
+        name("interest", limits.interest_cap, liked)
+        trending = pool[: self.settings.feed.items]
+        name("trending", limits.trending_cap, [p for p in beyond if p in trending])
+        return Candidates(source, named, sum(named.values()) - len(source))
 
     def may_see(self, viewer: str, post: str) -> bool:
         """Whether the post is neither taken back, nor by someone barred, nor unwanted."""
@@ -220,32 +157,6 @@ class Twin:
         language, own = it.about.get("language"), who.get("language")
         return near or not own or not language or language in {own, limits.common_language}
 
-    def score(self, viewer: str, post: str, now: float) -> float:
-        """Σ weight × feature."""
-        ranking, it = self.settings.ranking, self.posts[post]
-        affinity = 0
-        tastes: Counter[str] = Counter()
-        for who, liked, kind, hour in self.standing:
-            if who != viewer:
-                continue
-            its = self.posts.get(liked)
-            if its is not None and its.author == it.author:
-                affinity += self.decayed(kind, hour, now, ranking.affinity_half_life_days * 24)
-            tastes.update(self.topics(liked))
-        match = 0.0
-        for topic in it.topics:
-            match += np.log1p(np.float64(tastes[topic]))
-        features = (
-            (-np.log1p(np.float64((now - it.created) / (ranking.recency_scale_hours * HOUR_S))), "recency"),
-            (np.log(np.float64(0.1 + max(affinity, 0) / UNIT)), "affinity"),
-            (np.log1p(np.float64(max(self.popularity(now)[post], 0) / UNIT)), "engagement"),
-            (np.log(np.float64(0.1 + match / (1.0 + len(it.topics)))), "topic"),
-        )
-        total = 0.0
-        for value, name in features:
-            total += float(value) * getattr(ranking, f"{name}_weight")
-        return total
-
     def topics(self, post: str) -> list[str]:
         """Topics of a post; of one whose own event never came, none."""
         return self.posts[post].topics if post in self.posts else []
@@ -257,16 +168,142 @@ class Twin:
         close = [p for p in earlier if it.created - self.posts[p].created < DAY_S]
         return len(close) >= self.settings.spam.posts_per_day
 
+    def favoured(self, viewer: str) -> set[str]:
+        """What the viewer engaged with and did not take back."""
+        return {one.post for one in self.standing if one.viewer == viewer and one.in_favour}
+
+    def exposed(self, viewer: str, now: float) -> list[str]:
+        """What the viewer had to choose from: what was seen, or where no views are known, the network's posts."""
+        return list(self.viewed(viewer, now) or self.network(viewer, now))
+
+    def taste(self, viewer: str, now: float) -> dict[str, float]:
+        """How much more than for the average topic the viewer cares for each: from whom they follow × what they do."""
+        about = Counter(topic for post in self.posts.values() for topic in post.topics)
+        follows, deeds = self._of_follows(viewer, now, about), self._of_deeds(viewer, now, about)
+        cares = {topic: on_grid(len(about) * follows[topic] * deeds[topic]) + 1 / GRID for topic in about}
+        return {topic: care * (len(about) / sum(cares.values())) for topic, care in cares.items()}
+
+    def _of_follows(self, viewer: str, now: float, about: Counter[str]) -> dict[str, float]:
+        """Each followee is one vote, shared among the topics of their posts, read thrice in the light of the others."""
+        offered = [(self.posts[p].author, t, 1.0 / len(self.topics(p))) for p in self.network(viewer, now)
+                   for t in self.topics(p)]  # fmt: skip
+        if not offered:
+            return dict.fromkeys(about, 1.0 / len(about)) if about else {}
+        usual = about.total() / len(about)
+        rarity = {topic: min(usual / posts, 64.0) for topic, posts in about.items()}
+        plain = _votes(offered)
+        cares = dict.fromkeys(about, 1.0)
+        for _ in range(3):
+            votes = _votes(
+                [(author, topic, share * (rarity[topic] * cares[topic])) for author, topic, share in offered]
+            )
+            cares = {topic: votes[topic] + 0.3 * plain[topic] for topic in about}
+        return {topic: on_grid(care + 15.0 / len(self.followees(viewer)) / len(about)) for topic, care in cares.items()}
+
+    def _of_deeds(self, viewer: str, now: float, about: Counter[str]) -> dict[str, float]:
+        """How much oftener than expected the viewer engaged with each topic."""
+        met = Counter(topic for post in self.favoured(viewer) for topic in self.topics(post))
+        there = Counter(topic for post in self.exposed(viewer, now) for topic in self.topics(post))
+        rate = met.total() / max(there.total(), 1)
+        return {topic: (met[topic] + 2.0) / (there[topic] * rate + 2.0) for topic in about}
+
+    def match(self, taste: dict[str, float], post: str) -> float:
+        """The mean taste for its topics."""
+        topics = self.topics(post)
+        return sum((taste[topic] for topic in topics), 0.0) / len(topics) if topics else 1.0
+
+    def rates(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Engagements per view, of posts and of authors; each is thought to have been seen once."""
+        engaged, seen = self.engaged_times(), self.shown_times()
+        by_author: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for post, it in self.posts.items():
+            by_author[it.author][0] += engaged[post]
+            by_author[it.author][1] += seen[post] + 1
+        everyone = (sum(e for e, _ in by_author.values()) + 1.0) / (sum(s for _, s in by_author.values()) + 1.0)
+        authors = {
+            author: (engagements + PRIOR_VIEWS * everyone) / (views + PRIOR_VIEWS)
+            for author, (engagements, views) in by_author.items()
+        }
+        posts = {
+            post: (engaged[post] + PRIOR_VIEWS * authors[it.author]) / (seen[post] + 1 + PRIOR_VIEWS)
+            for post, it in self.posts.items()
+        }
+        return posts, authors
+
+    def features(self, viewer: str, post: str, now: float) -> dict[str, float]:
+        """By name, in the order in which they are added up."""
+        ranking, it = self.settings.ranking, self.posts[post]
+        age_s = max(now - it.created, 0.0)
+        post_rates, author_rates = self.rates()
+        own = [o for o in self.standing if o.viewer == viewer and o.in_favour and self._author(o.post) == it.author]
+
+        def affinity(days: float) -> float:
+            total = sum(self.decayed(one.kind, one.hour, now, days * 24) for one in own)
+            return log1p(max(total, 0) / UNIT)
+
+        return {
+            "freshness": -log1p(age_s / (ranking.freshness_hours * HOUR_S)),
+            "recency": -log1p(age_s / (ranking.recency_hours * HOUR_S)),
+            "affinity_short": affinity(ranking.affinity_short_days),
+            "affinity_mid": affinity(ranking.affinity_mid_days),
+            "affinity_long": affinity(ranking.affinity_long_days),
+            "liked_share": self._liked_share(viewer, it.author, now),
+            "follows_back": float((it.author, viewer) in self.follows),
+            "followed": float((viewer, it.author) in self.follows),
+            "topic": log1p(self.match(self.taste(viewer, now), post)),
+            "post_rate": float(np.log(np.float64(post_rates[post]))),
+            "author_rate": float(np.log(np.float64(author_rates[it.author]))),
+            "followers": log1p(self.followers()[it.author]),
+            **self._post_engagement(viewer, post, now),
+        }
+
+    def _post_engagement(self, viewer: str, post: str, now: float) -> dict[str, float]:
+        hour, others = int(now // HOUR_S), self.followees(viewer)
+
+        def weight(kind: str, age: int = 0) -> int:
+            return round(getattr(self.settings.ranking, kind, 0.0) * (1 / (age + 1)) * UNIT)
+
+        fading = [(o.viewer, weight(o.kind, max(hour - o.hour, 0))) for o in self.standing if o.post == post]
+        whole = [(hour - o.hour, weight(o.kind)) for o in self.standing if o.post == post]
+        day = sum(units for age, units in whole if age <= 24)
+        week = sum(units for age, units in whole if age <= 168)
+        return {
+            "engagement": log1p(max(sum(units for _, units in fading), 0) / UNIT),
+            "momentum": log1p(max(day, 0) / UNIT) - log1p(max(week, 0) * (1 / 7) / UNIT),
+            "network": log1p(max(sum(units for who, units in fading if who in others), 0) / UNIT),
+        }
+
+    def _liked_share(self, viewer: str, author: str, now: float) -> float:
+        met = [self.posts[post].author for post in self.favoured(viewer) if post in self.posts]
+        there = [self.posts[post].author for post in self.exposed(viewer, now) if post in self.posts]
+        rate = min(1.0, len(met) / max(len(there), 1))
+        return float(np.log(np.float64((met.count(author) + 1.0) / (rate * there.count(author) + 1.0))))
+
+    def _author(self, post: str) -> str | None:
+        return self.posts[post].author if post in self.posts else None
+
+    def score(self, viewer: str, post: str, now: float) -> float:
+        """Σ weight × feature."""
+        total = 0.0
+        for name, value in self.features(viewer, post, now).items():
+            total += value * getattr(self.settings.ranking, f"{name}_weight")
+        return total
+
+    def kept(self, viewer: str, now: float) -> dict[str, float]:
+        """Candidates that may be shown, and their scores, less what posts beyond their author's rate lose."""
+        seen, grown = self.seen(viewer, now), self.grown(viewer, now)
+        posts = [p for p in self.candidates(viewer, now).source if self.posts[p].author != viewer]
+        posts = [p for p in posts if self.may_see(viewer, p) and (p not in seen or p in grown)]
+        loss = {p: self.settings.spam.penalty * self.beyond_rate(p) for p in posts}
+        return {p: self.score(viewer, p, now) - loss[p] for p in posts}
+
     def feed(self, viewer: str, now: float) -> list[FeedItem] | None:
         """The viewer's feed, best first; None for one never seen."""
         if viewer not in self.people:
             return None
-        source = self.candidates(viewer, now)
-        seen = self.seen(viewer, now)
-        kept = [p for p in source if self.posts[p].author != viewer and self.may_see(viewer, p) and p not in seen]
-        loss = {p: self.settings.spam.penalty * self.beyond_rate(p) for p in kept}
-        scores = {p: self.score(viewer, p, now) - loss[p] for p in kept}
-        best = sorted(kept, key=lambda p: (-scores[p], p))[: self.settings.feed.items]
+        source = self.candidates(viewer, now).source
+        scores = self.kept(viewer, now)
+        best = sorted(scores, key=lambda p: (-scores[p], p))[: self.settings.feed.items]
         worth = self.in_turns({p: scores[p] for p in best}, now)
         shown = self.explored(self.parted(list(worth)), viewer, now)
         return [FeedItem(p, self.posts[p].author, worth[p], source[p], self.posts[p].created) for p in shown]
@@ -320,3 +357,16 @@ class Twin:
         """Every retained network post the viewer may see, newest first."""
         allowed = [p for p in self.network(viewer, until) if self.may_see(viewer, p)]
         return sorted(allowed, key=lambda p: (-self.posts[p].created, p))
+
+
+def _votes(weights: list[tuple[str, str, float]]) -> Counter[str]:
+    """Share of each topic in the votes of (author, topic, weight), one vote an author."""
+    weights = [(author, topic, on_grid(weight) + 1 / GRID) for author, topic, weight in weights]
+    whole: dict[str, float] = defaultdict(float)
+    for author, _, weight in weights:
+        whole[author] += weight
+    votes: Counter[str] = Counter()
+    for author, topic, weight in weights:
+        votes[topic] += on_grid(weight / whole[author])  # type: ignore[assignment]
+    every = sum(votes.values())
+    return Counter({topic: share / every for topic, share in votes.items()})  # type: ignore[misc]

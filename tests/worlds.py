@@ -24,7 +24,17 @@ NOW: Final = 19_700 * DAY + 5 * HOUR + 30.0
 
 SMALL: Final = Settings(
     state=config.State(retention_days=4.0, posts_per_author=3, seen_days=2.0, seen_per_viewer=3),
-    selection=config.Selection(new_cap=3, fetch_cap=7, trending_cap=2),
+    selection=config.Selection(
+        new_cap=3,
+        new_followee_cap=2,
+        new_followee_days=3.0,
+        grown_cap=1,
+        grown_min=1,
+        grown_times=2.0,
+        interest_cap=1,
+        trending_cap=2,
+        fetch_cap=6,
+    ),
     spam=config.Spam(posts_per_day=1),
     diversity=config.Diversity(fresh_hours=24.0, explore_share=0.3),
     feed=config.Feed(items=5),
@@ -35,9 +45,10 @@ PEOPLE: Final = ("u0", "u1", "u2", "u3", "u4")
 POSTS: Final = tuple(f"p{n}" for n in range(16))
 
 _TYPES: Final = (
-    *("post",) * 12, *("follow",) * 14, *("like",) * 4, *("view",) * 2, *("edit",) * 2, *("unlike",) * 2,
-    *("login",) * 2,
-    "unfollow", "block", "unblock", "mute", "unmute", "delete", "comment", "share", "save", "click", "dwell",
+    *("post",) * 12, *("follow",) * 14, *("like",) * 4, *("view",) * 9, *("edit",) * 2, *("unlike",) * 2,
+    *("login",) * 3, "serve",
+    *("comment",) * 5, *("share",) * 3,
+    "unfollow", "block", "unblock", "mute", "unmute", "delete", "save", "click", "dwell",
     "hide", "report", "not_interested", "logout", *("user",) * 4, *("review",) * 2,
 )  # fmt: skip
 
@@ -77,6 +88,7 @@ def _event(number: int, drawn: int) -> Event:
         "post": {"topics": topics, **_ABOUT[digits[4] % len(_ABOUT)]},
         "edit": {"topics": topics} if other else {"length": 3, **_ABOUT[digits[4] % len(_ABOUT)]},
         "view": {"objects": [POSTS[digits[3]], POSTS[digits[4]]]},
+        "serve": {"objects": [POSTS[digits[4]], POSTS[digits[3]]]},
         "dwell": {"value": 2.5},
         "review": {"state": ("pending", "approved", "rejected", "approved")[other]},
     }.get(kind, {})

@@ -28,9 +28,9 @@ WINDOWS: Final = {"1h": 1, "1d": 24, "3d": 72, "7d": 168}
 """Hours of each window: so many whole ones, and the one that has begun."""
 
 _BACK: Final = 1
-_HOUR_MASK: Final = (1 << 22) - 1
+_HOUR_MASK: Final = (1 << 27) - 1  # hours until the year 17,281; `--now` may be as far as 9,999
 _KIND_MASK: Final = (1 << 4) - 1
-_POST_SHIFT: Final = 27
+_POST_SHIFT: Final = 32
 
 
 def hour_of(ts: float) -> int:

@@ -65,7 +65,7 @@ class NetworkSpec(Struct, frozen=True, kw_only=True):
     """Share of the viewers who join during the window."""
     topics: int = 40
     posts_per_author_day: float = 0.45
-    """Posts per person and day, on average over a power law."""
+    """Posts per person and day, on average over a heavy tail."""
     logins_per_viewer_day: float = 0.5
     """Sessions per viewer and day, on average over a heavy tail."""
     seen_per_session: float = 18.0

@@ -29,21 +29,33 @@ def test_it_keeps_the_latest_by_day_then_id(
         impressions.see(0, posts, (1_000 + day) * DAY + 5.0)
         for post in posts:
             last[post] = max(day, last.get(post, 0))
-        assert len(impressions._seen[0]) <= 2 * bound + len(posts)
-    shown = impressions.seen_by(0, (1_000 + today) * DAY)
+        assert len(impressions.seen._packed[0]) <= 2 * bound + len(posts)
+    shown, days_of = impressions.seen.of(0, (1_000 + today) * DAY)
     recent = [post for post, day in last.items() if day >= int(1_000 + today - days) - 1_000]
     expected = sorted(recent, key=lambda post: (-last[post], symbols.name(post)))[:bound]
     assert sorted(shown.tolist()) == sorted(expected)
+    assert dict(zip(shown.tolist(), days_of.tolist(), strict=True)) == {post: 1_000 + last[post] for post in expected}
+    assert impressions.views(13).tolist() == [sum(posts.count(post) for posts, _ in found) for post in range(13)]
+
+
+def test_what_was_served_is_kept_apart_from_what_was_seen() -> None:
+    impressions = Impressions(names(), 90.0, 5)
+    impressions.served.add(0, [4, 7], 1_000 * DAY)
+    impressions.see(0, [7], 1_001 * DAY)
+    assert [part.tolist() for part in impressions.seen.of(0, 1_001 * DAY)] == [[7], [1_001]]
+    served = zip(*(part.tolist() for part in impressions.served.of(0, 1_001 * DAY)), strict=True)
+    assert dict(served) == {4: 1_000, 7: 1_000}
+    assert impressions.views(13).sum() == 1
 
 
 def test_a_viewer_nobody_met_has_seen_nothing() -> None:
     impressions = Impressions(names(), 90.0, 5)
-    assert impressions.seen_by(3, 1e9).tolist() == []
+    assert impressions.seen.of(3, 1e9)[0].tolist() == []
     assert impressions.hidden_from(3).tolist() == []
 
 
 def test_a_whole_day_counts() -> None:
     impressions = Impressions(names(), 90.0, 5)
     impressions.see(0, [4], 1_000 * DAY + 10.0)
-    assert impressions.seen_by(0, 1_091 * DAY - 1.0).tolist() == [4]
-    assert impressions.seen_by(0, 1_091 * DAY).tolist() == []
+    assert impressions.seen.of(0, 1_091 * DAY - 1.0)[0].tolist() == [4]
+    assert impressions.seen.of(0, 1_091 * DAY)[0].tolist() == []

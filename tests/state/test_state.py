@@ -7,12 +7,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedgen.events import Event
+from feedgen.events import FEEDBACK, Event
 from feedgen.state.attributes import MEDIA, NONE
 from feedgen.state.engagement import KINDS
 from feedgen.state.state import State
 from tests.twin import Twin
-from tests.worlds import DAY, NOW, SMALL, Story, batch_sizes, events, folded, seeds, shuffled
+from tests.whole import rows_of, told
+from tests.worlds import DAY, NOW, POSTS, SMALL, Story, batch_sizes, events, folded, seeds, shuffled
 
 SINCE = NOW - SMALL.state.retention_days * DAY
 
@@ -50,67 +51,47 @@ def posts_of(state: State) -> dict[str, Any]:
     }
 
 
-def person(state: State, index: int) -> dict[str, Any]:
-    """All that state knows of one person."""
-    people, posts = state.users.names, state.post_ids.names
-    engaged = state.engagement.of_viewer(index)
-    standing: Counter[tuple[str, int, str]] = Counter()
-    for post, hour, kind, sign in zip(*(column.tolist() for column in engaged), strict=True):
-        standing[posts[post], hour, KINDS[kind]] += sign
-    recent = recent_of(state, index)
-    return {
-        "followees": sorted(people[author] for author in state.graph.followees(index)),
-        "barred": sorted(people[author] for author in state.graph.barred(index)),
-        "recent": [posts[post] for post in recent if state.posts.created[post] >= SINCE],
-        "engaged": {posts[post] for post in engaged.post.tolist()},
-        "standing": +standing,
-        "taken back more often than given": -standing,
-        "seen": [
-            sorted(posts[post] for post in state.impressions.seen_by(index, NOW + days * DAY)) for days in range(5)
-        ],
-        "hidden": sorted(posts[post] for post in state.impressions.hidden_from(index)),
-        "last login": state.logins.last(index),
-        "last active": state.logins.last_active(index),
-        "born": state.about_users.birth_year(index),
-        "language": None if (own := state.about_users.language(index)) == NONE else state.languages.name(own),
-    }
-
-
-def dump(state: State) -> dict[str, Any]:
-    """The state in outside ids."""
-    people = {name: person(state, index) for index, name in enumerate(state.users.names)}
-    counts = (state.watermark, state.posts.live_count, state.graph.follow_count)
-    return {"posts": posts_of(state), "people": people, "counts": counts}
-
-
-@settings(max_examples=150, deadline=None)
-@given(events(), seeds, batch_sizes)
-def test_the_order_of_events_does_not_matter(found: list[Event], seed: int, sizes: list[int]) -> None:
-    assert dump(folded(shuffled(found, seed), sizes)) == dump(folded(found))
+def standing_of(twin: Twin) -> Counter[tuple[str, str, int, str]]:
+    """Post, viewer, hour and kind of what was not taken back."""
+    return Counter((one.post, one.viewer, one.hour, one.kind) for one in twin.standing)
 
 
 @settings(max_examples=100, deadline=None)
 @given(events(), seeds)
-def test_it_is_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
-    twin = Twin.of(found, SMALL)
-    state = folded(shuffled(found, seed))
-    known = dump(state)
-    assert set(known["people"]) == twin.people
-    for name, told in known["people"].items():
-        assert told["followees"] == sorted(author for viewer, author in twin.follows if viewer == name)
-        assert told["barred"] == sorted(twin.barred[name])
-        assert told["hidden"] == sorted(twin.hidden[name])
-        assert told["engaged"] == twin.engaged[name]
-        assert told["standing"] == Counter((post, hour, kind) for who, post, kind, hour in twin.standing if who == name)
-        assert not told["taken back more often than given"]
-        said = twin.about.get(name, {})
-        assert (told["born"], told["language"]) == (said.get("birth_year"), said.get("language"))
-        assert told["last login"] == twin.logins.get(name, -np.inf)
-        assert told["recent"] == [p for p in reversed(twin.recent(name)) if twin.posts[p].created >= SINCE]
-        own = twin.engaged.pop(name, set())
-        assert [set(seen) for seen in told["seen"]] == [twin.seen(name, NOW + days * DAY) for days in range(5)]
-        twin.engaged[name] = own
-    for name, (author, created, topics, *about, deleted, withheld) in known["posts"].items():
+def test_who_is_who_to_whom_is_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
+    twin, state = Twin.of(found, SMALL), folded(shuffled(found, seed))
+    known = told(state, NOW)
+    assert known["users"] == sorted(twin.people)
+    assert known["graph"]["followees"] == sorted((*pair, at) for pair, at in twin.follows.items())
+    assert known["graph"]["followers"] == sorted((name, twin.followers()[name]) for name in twin.people)
+    assert known["graph"]["barred"] == sorted((name, other) for name in twin.barred for other in twin.barred[name])
+    assert known["graph"]["follow_count"] == len(twin.follows)
+    for name, author in ((name, author) for name in twin.people for author in twin.people):
+        indices = [state.users.find(one) or 0 for one in (name, author)]
+        assert state.graph.follows(*indices) == ((name, author) in twin.follows)
+    assert known["about_users"] == {
+        field: sorted(
+            (
+                name,
+                *max((e.ts, e.id) for e in found if e.type == "user" and e.actor == name and field in e.attrs),
+                value,
+            )
+            for name, said in twin.about.items()
+            for key, value in said.items()
+            if key == field
+        )
+        for field in ("language", "birth_year", "utc_offset_min", "verified", "location")
+    }
+    assert known["logins"] == sorted(
+        (name, twin.logins.get(name, -np.inf), twin.active.get(name, -np.inf)) for name in twin.people
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(events(), seeds)
+def test_posts_are_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
+    twin, state = Twin.of(found, SMALL), folded(shuffled(found, seed))
+    for name, (author, created, topics, *about, deleted, withheld) in posts_of(state).items():
         post = twin.posts.get(name)
         assert (author, created, topics) == ((post.author, post.created, post.topics) if post else (None, None, []))
         said = post.about if post else {}
@@ -123,7 +104,48 @@ def test_it_is_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
         assert deleted == (name in twin.deleted)
         assert withheld == twin.withheld.get(name, False)
     assert state.posts.live_count == len(set(twin.posts) - twin.deleted)
-    assert state.graph.follow_count == len(twin.follows)
+    topics = Counter(topic for post in twin.posts.values() for topic in post.topics)
+    assert told(state, NOW)["about_posts"]["posts_about"] == sorted(topics.items())
+    for index, name in enumerate(state.users.names):
+        recent = [state.post_ids.name(post) for post in recent_of(state, index) if state.posts.created[post] >= SINCE]
+        assert recent == [p for p in reversed(twin.recent(name)) if twin.posts[p].created >= SINCE]
+
+
+@settings(max_examples=100, deadline=None)
+@given(events(), seeds)
+def test_engagements_are_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
+    twin, state = Twin.of(found, SMALL), folded(shuffled(found, seed))
+    known = told(state, NOW)["engagement"]
+    standing = standing_of(twin)
+    assert known["by post"] == sorted((*one, count) for one, count in standing.items())
+    assert known["by viewer"] == sorted(
+        (viewer, post, hour, kind, count)
+        for (post, viewer, hour, kind), count in standing.items()
+        if kind not in FEEDBACK
+    )
+    assert known["touched"] == sorted((name, post) for name in twin.engaged for post in twin.engaged[name])
+    assert known["counts"] == sorted((post, twin.engaged_times()[post]) for post in state.post_ids.names)
+    wanted = [name for name in POSTS if state.post_ids.find(name) is not None][::-2]
+    place, rows = state.engagement.of_posts(np.array([state.post_ids.find(name) for name in wanted], np.int32))
+    by_place: Counter[tuple[str, str, int, str]] = Counter()
+    for at, _, viewer, hour, kind, sign in rows_of(place, *rows):
+        by_place[wanted[at], state.users.name(viewer), hour, KINDS[kind]] += sign
+    assert +by_place == Counter({one: count for one, count in standing.items() if one[0] in wanted})
+    assert not -by_place, "taken back more often than given"
+
+
+@settings(max_examples=100, deadline=None)
+@given(events(), seeds)
+def test_impressions_are_what_the_plain_twin_says(found: list[Event], seed: int) -> None:
+    twin, state = Twin.of(found, SMALL), folded(shuffled(found, seed))
+    known, posts = told(state, NOW)["impressions"], state.post_ids
+    assert known["views"] == sorted((post, twin.shown_times()[post]) for post in posts.names)
+    assert known["hidden"] == sorted((name, post) for name in twin.hidden for post in twin.hidden[name])
+    for index, name in enumerate(state.users.names):
+        for now in (NOW + days * DAY for days in range(5)):
+            for latest, log in ((state.impressions.seen, twin.views), (state.impressions.served, twin.served)):
+                got = {posts.name(post): day for post, day in rows_of(*latest.of(index, now))}
+                assert got == twin.latest(log, name, now)
 
 
 @settings(max_examples=60, deadline=None)
