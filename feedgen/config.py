@@ -274,6 +274,12 @@ class Settings(_Section, frozen=True):
             raise ValueError("`server.page_items` is more than `server.page_items_max`")
         if self.selection.new_cap > self.selection.fetch_cap:
             raise ValueError("`selection.new_cap` is more than `selection.fetch_cap`, which bounds all sources")
+        others = self.selection.grown_cap + self.selection.interest_cap + self.selection.trending_cap
+        if others >= self.selection.fetch_cap:
+            raise ValueError(
+                "`selection.grown_cap`, `interest_cap` and `trending_cap` together leave nothing of "
+                "`selection.fetch_cap` for popular posts of followees"
+            )
         if self.feed.items > self.selection.fetch_cap:
             raise ValueError("`feed.items` is more than `selection.fetch_cap`: a feed cannot outgrow its candidates")
         if self.worker.backoff_max_s < self.worker.backoff_s:

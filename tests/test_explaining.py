@@ -61,7 +61,8 @@ def test_every_post_has_the_reason_that_the_twin_finds(found: list[Event], now: 
 def test_why_not_is_answered_for_every_post_by_a_followee_of_the_last_week() -> None:
     spec = NetworkSpec(viewers=150, days=12, followees_mean=40.0, history_days=20.0, seed=5)
     found = list(generate(spec).events())
-    limits = Settings(feed=config.Feed(items=30), selection=config.Selection(new_cap=20, fetch_cap=60, trending_cap=5))
+    bounds = config.Selection(new_cap=20, new_followee_cap=5, grown_cap=5, interest_cap=5, trending_cap=5, fetch_cap=60)
+    limits = Settings(feed=config.Feed(items=30), selection=bounds)
     state = folded(found, settings=limits)
     explainer, now = FeedExplainer(state, Pipeline(state, limits)), float(spec.end)
     outcomes: Counter[str] = Counter()
