@@ -10,6 +10,7 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from cacheserver import openapi
+from cacheserver.fastlane import Lane
 from cacheserver.handlers import Handlers
 from cacheserver.metrics import Metrics
 from cacheserver.origin import Origin
@@ -21,6 +22,8 @@ from cacheserver.services import Services
 _log = logging.getLogger(__name__)
 
 HANDLERS: Final = web.AppKey("handlers", Handlers)
+LANE: Final = web.AppKey("lane", Lane)
+METRICS: Final = web.AppKey("metrics", Metrics)
 ORIGIN: Final = web.AppKey("origin", Origin)
 SERVICES: Final = web.AppKey("services", Services)
 
@@ -52,7 +55,9 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(
         middlewares=[metrics.middleware, problems], client_max_size=services.settings.server.body_max_bytes
     )
-    app[HANDLERS], app[ORIGIN], app[SERVICES] = handlers, origin, services
+    app[HANDLERS], app[ORIGIN], app[SERVICES], app[METRICS] = handlers, origin, services, metrics
+    if services.settings.server.fast_lane:
+        app[LANE] = Lane(services, origin, metrics)
     routes = [route for route in ROUTES if route.needs is None or getattr(services, route.needs) is not None]
     for route in routes:
         path = route.path.replace("{user_id}", _USER)

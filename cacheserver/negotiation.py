@@ -108,5 +108,14 @@ def unchanged(request: web.Request, etag: str) -> bool:
     headers = request.headers.getall("If-None-Match", ())
     if not headers:
         return False
-    text = ",".join(headers)
-    return text.strip() == "*" or etag in _ETAG.findall(text)
+    return matches(etags_in(",".join(headers)), etag)
+
+
+def etags_in(text: str) -> tuple[str, ...]:
+    """The entity tags that If-None-Match lists, the marks of weak ones taken off; "*" alone stands for any."""
+    return ("*",) if text.strip() == "*" else tuple(_ETAG.findall(text))
+
+
+def matches(etags: tuple[str, ...], etag: str) -> bool:
+    """Whether `etag` is one of them."""
+    return etag in etags or etags == ("*",)

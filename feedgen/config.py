@@ -115,6 +115,12 @@ class Server(_Section, frozen=True):
     header_max_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 8_190
     generate_deadline_s: Seconds = 0.2
     shutdown_s: Seconds = 10.0
+    fast_lane: bool = True
+    header_s: Seconds = 5.0
+    idle_s: Seconds = 75.0
+    connections_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    backlog_bytes: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 65_536
+    write_buffer_bytes: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 65_536
 
 
 class Cache(_Section, frozen=True):
@@ -126,6 +132,7 @@ class Cache(_Section, frozen=True):
     idle_s: Seconds = 21_600.0
     session_s: Seconds = 900.0
     session_generations: Annotated[int, Meta(ge=0, le=16)] = 2
+    encoded_pages: Annotated[int, Meta(ge=0, le=1_000)] = 8
 
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
