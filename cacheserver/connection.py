@@ -51,6 +51,21 @@ class Connection(asyncio.Protocol):
         self.ends = False
         self.used_at = self.began_at = connections.now()
 
+    @property
+    def waits_for_its_reader(self) -> bool:
+        """Whether the client reads its answers too slowly to be answered further."""
+        return self._paused
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of requests that wait here."""
+        return len(self._held)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of answers that the client has not taken."""
+        return self._transport.get_write_buffer_size()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports only look like one
         self._transport.set_write_buffer_limits(high=self._all.settings.write_buffer_bytes)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from aiohttp import web
@@ -39,6 +39,10 @@ class Connections:
     def __call__(self) -> Connection:
         """A protocol for a client."""
         return Connection(self)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Those that are open, in no order."""
+        return iter(tuple(self._open))
 
     def __len__(self) -> int:
         return len(self._open)

@@ -334,7 +334,7 @@ def test_answers_are_counted_as_those_of_the_ordinary_path_are():
     assert etag is not None
     for _ in range(99):
         assert get(inside, "u1?limit=2", f"If-None-Match: {etag[1].decode()}\r\n").startswith(b"HTTP/1.1 304 ")
-    body = b'{"requests":[{"user_id":"u1"},{"user_id":"5"}]}'
+    body = b'{"requests":[{"user_id":"u1","limit":2},{"user_id":"5","limit":2}]}'
     head = (
         f"POST /v1/feeds:batchGet HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
