@@ -85,6 +85,9 @@ class _State(Collector):
         yield GaugeMetricFamily("forefeed_cache_bytes", "Bytes of feeds in memory", value=residency.nbytes)
         yield GaugeMetricFamily("forefeed_cache_max_bytes", "Bound of that", value=residency.max_bytes)
         yield GaugeMetricFamily("forefeed_cache_feeds", "Viewers whose feed is in memory", value=len(residency))
+        yield CounterMetricFamily(
+            "forefeed_misses_shed", "Misses answered with 503 or an old copy", value=self._origin.shed
+        )
         yield GaugeMetricFamily("forefeed_misses_waiting", "Readers waiting for a feed", value=self._origin.waiting)
         yield SummaryMetricFamily(
             "forefeed_miss_wait_seconds",

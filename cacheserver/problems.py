@@ -44,12 +44,13 @@ def respond(body: Problem, headers: Mapping[str, str] | None = None) -> web.Resp
     return response
 
 
-def _refused(error: Refusal) -> web.Response:
+def _refused(request: web.Request, error: Refusal) -> web.Response:
     body = problem(error.status, str(error), error.refused)
     if error.retry_after_s is None:
         return respond(body)
     response = respond(body, {"Retry-After": str(error.retry_after_s)})
-    response.force_close()  # its body is not read, and would stand before the next request
+    if request.can_read_body:
+        response.force_close()  # its body is not read, and would stand before the next request
     return response
 
 
@@ -71,7 +72,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except Refusal as error:
-        return _refused(error)
+        return _refused(request, error)
     except web.HTTPException as error:
         return _of_http(request, error)
     except BadEvent as error:

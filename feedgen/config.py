@@ -115,6 +115,7 @@ class Server(_Section, frozen=True):
     header_max_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 8_190
     generate_deadline_s: Seconds = 0.2
     shutdown_s: Seconds = 10.0
+    misses_at_once: Annotated[int, Meta(ge=1, le=1_000_000)] = 256
     fast_lane: bool = True
     header_s: Seconds = 5.0
     idle_s: Seconds = 75.0

@@ -30,7 +30,7 @@ from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.roles import TRENDING_KEY
 from feedgen.feed.store import MemoryFeedStore
-from tests.cacheserver.doubles import NOW, Hand, HandOlder, NoLog, bulk, event, posts
+from tests.cacheserver.doubles import NOW, Hand, HandOlder, NoLog, bulk, event, posts, until
 from tests.cacheserver.wire_requests import gets, streams
 
 PAGES = [f"p{n}" for n in range(1, 7)]
@@ -348,3 +348,18 @@ def test_answers_are_counted_as_those_of_the_ordinary_path_are():
         'forefeed_feed_reads_total{cache="hit"} 102.0',
     ):
         assert line in text.splitlines(), line
+
+
+async def test_a_refused_miss_is_the_same_on_both_paths(start, generator):
+    generator.gate.clear()
+    answers = []
+    for fast_lane in (True, False):
+        settings = Settings(server=Server(fast_lane=fast_lane, misses_at_once=1, generate_deadline_s=30.0))
+        rig = await start(settings=settings, generator=generator)
+        first = asyncio.create_task(rig.feed("first"))
+        await until(lambda rig=rig: rig.origin.waiting == 1)
+        answers.append(await exchange(rig.listening, [b"GET /v1/feeds/u9?limit=2 HTTP/1.1\r\nHost: x\r\n\r\n"] * 2))
+        assert rig.origin.shed == 2
+        first.cancel()
+    assert answers[0] == answers[1]
+    assert answers[0].count(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n") == 2
