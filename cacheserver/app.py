@@ -10,6 +10,7 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from cacheserver import openapi
+from cacheserver.auth import Verifier
 from cacheserver.fastlane import Lane
 from cacheserver.handlers import Handlers
 from cacheserver.metrics import Metrics
@@ -52,19 +53,20 @@ def make_app(services: Services) -> web.Application:
         TTLCache(_FALLBACK_VIEWERS, services.settings.cache.session_s, services.monotonic),
     )
     handlers = Handlers(services, origin, reader, metrics)
-    app = web.Application(
-        middlewares=[metrics.middleware, problems], client_max_size=services.settings.server.body_max_bytes
-    )
+    server = services.settings.server
+    verifier = Verifier(server.signing_keys, server.signing_nonces_max, services.wall) if server.signing_keys else None
+    signed = () if verifier is None else (verifier.middleware,)
+    app = web.Application(middlewares=[metrics.middleware, problems, *signed], client_max_size=server.body_max_bytes)
     app[HANDLERS], app[ORIGIN], app[SERVICES], app[METRICS] = handlers, origin, services, metrics
-    if services.settings.server.fast_lane:
-        app[LANE] = Lane(services, origin, metrics)
+    if server.fast_lane:
+        app[LANE] = Lane(services, origin, metrics, verifier)
     routes = [route for route in ROUTES if route.needs is None or getattr(services, route.needs) is not None]
     for route in routes:
         path = route.path.replace("{user_id}", _USER)
         methods = (route.method, "HEAD") if route.method == "GET" else (route.method,)  # aiohttp drops HEAD's body
         for method in methods:
             app.router.add_route(method, path, getattr(handlers, route.handler), expect_handler=_expect)
-    handlers.openapi = openapi.document(routes, {"limit": services.settings.server.page_items_max})
+    handlers.openapi = openapi.document(routes, {"limit": server.page_items_max})
     app.cleanup_ctx.append(_tasks)
     app.on_shutdown.append(_drain)
     return app

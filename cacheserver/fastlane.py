@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from aiohttp.http import SERVER_SOFTWARE
 
+from cacheserver.auth import Verifier
 from cacheserver.encoded import Encoded, answer_of, batch_of, entry_of
 from cacheserver.framing import SHORT
 from cacheserver.metrics import Metrics
@@ -29,6 +30,7 @@ from cacheserver.wish import Wish, wish_of
 _GET: Final = b"GET /v1/feeds/"
 BATCH: Final = b"POST /v1/feeds:batchGet HTTP/1.1"
 _VERSION: Final = b" HTTP/1.1"
+_AUTHORIZATION: Final = b"Authorization: "
 _END: Final = b"\r\n\r\n"
 _plain: Final = re.compile(rb"[0-9A-Za-z_~-][0-9A-Za-z._~-]*").fullmatch
 """A user id that is its own percent-encoding, and no dot segment."""
@@ -55,7 +57,8 @@ _READERS: Final = {
 class Lane:
     """Answers requests from memory. One event loop owns it; nothing in it waits."""
 
-    def __init__(self, services: Services, origin: Origin, metrics: Metrics) -> None:
+    def __init__(self, services: Services, origin: Origin, metrics: Metrics, verifier: Verifier | None) -> None:
+        self._verifier = verifier
         self._clock = services.clock
         self._monotonic = services.monotonic
         self._residency = services.residency
@@ -78,6 +81,8 @@ class Lane:
     def page(self, data: bytes) -> bytes | None:
         """The answer to `data` if that is one GET of a page, whole and alone, its header fields known; else None."""
         line, _, block = data.partition(b"\r\n")
+        if self._verifier is not None:
+            block = self._verified(line, block)
         wish = self._known.get(block)
         if wish is None or not (line.startswith(_GET) and line.endswith(_VERSION)):
             return None
@@ -104,11 +109,14 @@ class Lane:
         before = self._pages
         while size < _BURST_BYTES and (end := data.find(_END, at)) >= 0:
             line_end = data.find(b"\r\n", at)
-            wish = self._wish(data[line_end + 2 : end + 4])
+            after = end + 4
+            block = data[line_end + 2 : after]
+            if self._verifier is not None:
+                block = self._verified(data[at:line_end], block)
+            wish = self._wish(block)
             if wish is None:
                 break
             answer: bytes | None = None
-            after = end + 4
             if data.startswith(_GET, at) and data.startswith(_VERSION, line_end - 9):
                 answer = self._page(data[at + 14 : line_end - 9], wish, now)
             elif line_end - at == len(BATCH) and data.startswith(BATCH, at):
@@ -137,11 +145,29 @@ class Lane:
                 counts.observe(status, self._took_s * answers, answers)
         self._pages = self._unchanged = self._refused = self._batches = self._entries = 0
 
+    def _verified(self, line: bytes, block: bytes) -> bytes:
+        """`block` without its Authorization if that fits a read without a body; else one that is no request's.
+
+        Each signature is another, so with them no block would be known again.
+        """
+        assert self._verifier is not None
+        start = 0 if block.startswith(_AUTHORIZATION) else block.find(b"\r\n" + _AUTHORIZATION) + 2
+        end = block.find(b"\r\n", start)
+        if start == 1 or not line.startswith(_GET) or not line.endswith(_VERSION):
+            return b""
+        try:
+            signed = self._verifier.check(b"GET", line[4:-9], block[start + len(_AUTHORIZATION) : end])
+        except Refusal:
+            return b""
+        return block[:start] + block[end + 2 :] if signed.nonce == b"" and signed.no_body else b""
+
     def _wish(self, block: bytes) -> Wish | None:
         """What the header fields, with the empty line behind them, ask for; remembered if others may ask the same."""
         wish = self._known.get(block)
         if wish is None and len(block) <= SHORT:
             wish = wish_of(block[:-2])
+            if wish is not None and wish.authorized and self._verifier is not None:
+                return None  # a second one, or one that is written in another way
             if wish is not None and wish.etags is None:
                 if len(self._known) >= _KNOWN:
                     self._known.clear()

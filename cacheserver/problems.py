@@ -46,6 +46,11 @@ def respond(body: Problem, headers: Mapping[str, str] | None = None) -> web.Resp
 
 def _refused(request: web.Request, error: Refusal) -> web.Response:
     body = problem(error.status, str(error), error.refused)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response = respond(body, {"WWW-Authenticate": "Forefeed"})
+        if request.can_read_body:
+            response.force_close()
+        return response
     if error.retry_after_s is None:
         return respond(body)
     response = respond(body, {"Retry-After": str(error.retry_after_s)})

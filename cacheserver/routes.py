@@ -68,6 +68,10 @@ def _problem(description: str, headers: Mapping[str, tuple[Any, str]] | None = N
 
 _ALLOW: Final = {"Allow": (str, "methods this path knows")}
 _COMMON: Final = {
+    401: _problem(
+        "this server answers signed requests only (server.signing_keys); /healthz, /readyz and /metrics are open",
+        {"WWW-Authenticate": (str, "Forefeed")},
+    ),
     404: _problem("nothing at this path"),
     405: _problem("the path does not know the method", _ALLOW),
     417: _problem("Expect asks for something else than 100-continue"),

@@ -14,7 +14,7 @@ _HANDED_OVER: Final = (b"expect", b"content-encoding", b"te", b"trailer")
 class Wish(NamedTuple):
     """`media_type` to answer in; `etags` the sender has ("*": any), None if it asked nothing of the kind.
 
-    `length`: of the body, None for none. `sent_as`: the body's media type.
+    `length`: of the body, None for none. `sent_as`: the body's media type. `authorized`: there is an Authorization.
     """
 
     media_type: str
@@ -22,6 +22,7 @@ class Wish(NamedTuple):
     etags: tuple[str, ...] | None
     length: int | None
     sent_as: str
+    authorized: bool
 
 
 def wish_of(block: bytes) -> Wish | None:
@@ -42,7 +43,14 @@ def wish_of(block: bytes) -> Wish | None:
     sent_as = _texts(fields, b"content-type") or [""]
     if len(sent_as) > 1:
         return None
-    return Wish(media_type, media_type == JSON, etags, fields.length, sent_as[0].partition(";")[0].strip().lower())
+    return Wish(
+        media_type,
+        media_type == JSON,
+        etags,
+        fields.length,
+        sent_as[0].partition(";")[0].strip().lower(),
+        b"authorization" in fields.values,
+    )
 
 
 def _texts(fields: Fields, name: bytes) -> list[str]:

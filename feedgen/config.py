@@ -25,6 +25,10 @@ Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 
 
+KeyId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
+Secret = Annotated[str, Meta(min_length=32, max_length=1_024)]
+
+
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
@@ -115,6 +119,8 @@ class Server(_Section, frozen=True):
     header_max_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 8_190
     generate_deadline_s: Seconds = 0.2
     shutdown_s: Seconds = 10.0
+    signing_keys: Annotated[dict[KeyId, Secret], Meta(max_length=16)] = {}
+    signing_nonces_max: Count = 100_000
     misses_at_once: Annotated[int, Meta(ge=1, le=1_000_000)] = 256
     fast_lane: bool = True
     header_s: Seconds = 5.0

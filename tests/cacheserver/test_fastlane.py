@@ -354,7 +354,7 @@ async def test_a_refused_miss_is_the_same_on_both_paths(start, generator):
     generator.gate.clear()
     answers = []
     for fast_lane in (True, False):
-        settings = Settings(server=Server(fast_lane=fast_lane, misses_at_once=1, generate_deadline_s=30.0))
+        settings = Settings(server=Server(fast_lane=fast_lane, misses_at_once=1, generate_deadline_s=0.5))
         rig = await start(settings=settings, generator=generator)
         first = asyncio.create_task(rig.feed("first"))
         await until(lambda rig=rig: rig.origin.waiting == 1)
