@@ -10,6 +10,8 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from cacheserver import openapi
+from cacheserver.auth import Verifier
+from cacheserver.fastlane import Lane
 from cacheserver.handlers import Handlers
 from cacheserver.metrics import Metrics
 from cacheserver.origin import Origin
@@ -23,6 +25,8 @@ from feedgen.errors import LogError
 _log = logging.getLogger(__name__)
 
 HANDLERS: Final = web.AppKey("handlers", Handlers)
+LANE: Final = web.AppKey("lane", Lane)
+METRICS: Final = web.AppKey("metrics", Metrics)
 ORIGIN: Final = web.AppKey("origin", Origin)
 SERVICES: Final = web.AppKey("services", Services)
 SERVED: Final = web.AppKey("served", ServedLog)
@@ -55,19 +59,22 @@ def make_app(services: Services) -> web.Application:
         served,
     )
     handlers = Handlers(services, origin, reader, metrics)
-    app = web.Application(
-        middlewares=[metrics.middleware, problems], client_max_size=services.settings.server.body_max_bytes
-    )
-    app[HANDLERS], app[ORIGIN], app[SERVICES] = handlers, origin, services
+    server = services.settings.server
+    verifier = Verifier(server.signing_keys, server.signing_nonces_max, services.wall) if server.signing_keys else None
+    signed = () if verifier is None else (verifier.middleware,)
+    app = web.Application(middlewares=[metrics.middleware, problems, *signed], client_max_size=server.body_max_bytes)
+    app[HANDLERS], app[ORIGIN], app[SERVICES], app[METRICS] = handlers, origin, services, metrics
     if served is not None:
         app[SERVED] = served
+    elif server.fast_lane:  # the lane writes nothing down
+        app[LANE] = Lane(services, origin, metrics, verifier)
     routes = [route for route in ROUTES if route.needs is None or getattr(services, route.needs) is not None]
     for route in routes:
         path = route.path.replace("{user_id}", _USER)
         methods = (route.method, "HEAD") if route.method == "GET" else (route.method,)  # aiohttp drops HEAD's body
         for method in methods:
             app.router.add_route(method, path, getattr(handlers, route.handler), expect_handler=_expect)
-    handlers.openapi = openapi.document(routes, {"limit": services.settings.server.page_items_max})
+    handlers.openapi = openapi.document(routes, {"limit": server.page_items_max})
     app.cleanup_ctx.append(_tasks)
     app.on_shutdown.append(_drain)
     return app

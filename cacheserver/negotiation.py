@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from cacheserver.auth import must_be_signed
 from cacheserver.problems import Refusal
 from cacheserver.wire import JSON, MSGPACK, X_MSGPACK
 from feedgen.events import reason_of
@@ -78,14 +79,16 @@ def content_type(request: web.Request, known: Sequence[str]) -> str:
 
 
 async def body_of(request: web.Request, max_bytes: int) -> bytes:
-    """The whole body. Raises Refusal: 413, unread if its declared length is past the bound; 408."""
+    """The whole body. Raises Refusal: 413, unread if its declared length is past the bound; 408; 401."""
     if (request.content_length or 0) > max_bytes:
         raise Refusal(413, f"the body is larger than {max_bytes} bytes; send it in parts")
     try:
         async with asyncio.timeout(BODY_DEADLINE_S):
-            return await request.read()
+            body = await request.read()
     except TimeoutError:
         raise Refusal(408, f"the body did not come within {BODY_DEADLINE_S:g} s; send it in parts") from None
+    must_be_signed(request, body)
+    return body
 
 
 def decode(body: bytes, media_type: str, as_type: type[_T]) -> _T:
@@ -108,5 +111,14 @@ def unchanged(request: web.Request, etag: str) -> bool:
     headers = request.headers.getall("If-None-Match", ())
     if not headers:
         return False
-    text = ",".join(headers)
-    return text.strip() == "*" or etag in _ETAG.findall(text)
+    return matches(etags_in(",".join(headers)), etag)
+
+
+def etags_in(text: str) -> tuple[str, ...]:
+    """The entity tags that If-None-Match lists, the marks of weak ones taken off; "*" alone stands for any."""
+    return ("*",) if text.strip() == "*" else tuple(_ETAG.findall(text))
+
+
+def matches(etags: tuple[str, ...], etag: str) -> bool:
+    """Whether `etag` is one of them."""
+    return etag in etags or etags == ("*",)

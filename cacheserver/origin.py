@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from cacheserver.problems import Refusal
 from cacheserver.residency import Residency
 from cacheserver.shelf import Shelf
 from cacheserver.wire import CacheResult
@@ -23,6 +24,7 @@ from feedgen.feed.roles import TRENDING_KEY, Clock, FeedStore, Generator
 
 _log = logging.getLogger(__name__)
 
+BUSY: Final = Refusal(503, "too many feeds are being fetched; send the request again", retry_after_s=1)
 LOOK_AGAIN_S: Final = 1.0
 """Real seconds between two looks for something newer than a stale feed, which may be read a thousand times a second."""
 _EMPTY: Final = bulk_of(Generation(0, 0), ())
@@ -74,6 +76,8 @@ class Origin:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._trending_looked_at = float("-inf")
         self.counts: Counter[CacheResult] = Counter()
+        self.shed = 0
+        """Misses that were not gone after, because too many were under way."""
         self.waiting = 0
         """Readers that wait for a flight at this moment."""
         self.waits = 0
@@ -81,7 +85,10 @@ class Origin:
         """How many readers have waited for one, and how long in all (real seconds)."""
 
     async def find(self, viewer: str) -> Found:
-        """The viewer's feed, from the nearest place that has it. Does not raise for a store or generator in trouble."""
+        """The viewer's feed, from the nearest place that has it. Does not raise for a store or generator in trouble.
+
+        Raises BUSY if it is not in memory and too many are being fetched.
+        """
         shelf = self._residency.read(viewer)
         if shelf is not None:
             age_s = self._age(shelf)
@@ -118,7 +125,19 @@ class Origin:
     def _age(self, shelf: Shelf) -> float:
         return max(0.0, self._clock() - shelf.current.last_generated)
 
+    def sheds(self, viewer: str) -> bool:
+        """Whether a miss of this viewer would be refused: as many are under way as may be, none of them the viewer's.
+
+        O(1).
+        """
+        return len(self._flights) >= self._settings.server.misses_at_once and viewer not in self._flights
+
     async def _miss(self, viewer: str, too_old: Shelf | None) -> Found:
+        if self.sheds(viewer):
+            self.shed += 1
+            if too_old is None:
+                raise BUSY
+            return Found(too_old, "stale", self._age(too_old), failed=True)
         flight = self._flights.get(viewer)
         joined = flight is not None
         if flight is None:

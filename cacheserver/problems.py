@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -43,13 +44,31 @@ def respond(body: Problem, headers: Mapping[str, str] | None = None) -> web.Resp
     return response
 
 
-def _refused(error: Refusal) -> web.Response:
+def _refused(request: web.Request, error: Refusal) -> web.Response:
     body = problem(error.status, str(error), error.refused)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response = respond(body, {"WWW-Authenticate": "Forefeed"})
+        if request.can_read_body:
+            response.force_close()
+        return response
     if error.retry_after_s is None:
         return respond(body)
     response = respond(body, {"Retry-After": str(error.retry_after_s)})
-    response.force_close()  # its body is not read, and would stand before the next request
+    if request.can_read_body:
+        response.force_close()  # its body is not read, and would stand before the next request
     return response
+
+
+def on_the_wire(error: Refusal) -> bytes:
+    """The whole answer that carries `error` and ends the connection, for what comes before any framework."""
+    document = problem(error.status, str(error))
+    body = json_encoder.encode(document)
+    again = "" if error.retry_after_s is None else f"Retry-After: {error.retry_after_s}\r\n"
+    head = (
+        f"HTTP/1.1 {error.status} {document.title}\r\nContent-Type: {PROBLEM}\r\nCache-Control: no-store\r\n{again}"
+        f"Content-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 @web.middleware
@@ -58,7 +77,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except Refusal as error:
-        return _refused(error)
+        return _refused(request, error)
     except web.HTTPException as error:
         return _of_http(request, error)
     except BadEvent as error:
@@ -66,7 +85,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except (LogError, StoreError) as error:
         _log.error("%s %s: %s", request.method, request.rel_url.raw_path, error)
         return respond(problem(503, "storage cannot be reached; send the request again"), {"Retry-After": "1"})
-    except (web.RequestPayloadError, HttpProcessingError, ClientError) as error:
+    except (web.RequestPayloadError, HttpProcessingError, ClientError, ConnectionError) as error:
         _log.debug("a body could not be read: %s", error)
         response = respond(problem(400, "the body is cut short or not encoded as its headers say"))
         response.force_close()  # aiohttp drops the connection; the sender must not put its next request on it

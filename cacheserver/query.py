@@ -45,7 +45,12 @@ def an_id(raw: str | int, name: str) -> str:
 
 def ask_of(request: web.Request, settings: Server) -> Ask:
     """after, limit and generation from the query. Raises Refusal (400) on anything else there, or anything twice."""
-    query = query_of(request, ("after", "limit", "generation"))
+    return ask_from(request.rel_url.raw_query_string, settings)
+
+
+def ask_from(raw: str, settings: Server) -> Ask:
+    """As `ask_of`, of the query as it stands in the target."""
+    query = _pairs(raw, ("after", "limit", "generation"))
     if not query:
         return Ask(None, settings.page_items, None)
     after = query.get("after")
@@ -59,7 +64,10 @@ def ask_of(request: web.Request, settings: Server) -> Ask:
 
 def query_of(request: web.Request, known: tuple[str, ...] = ()) -> Mapping[str, str]:
     """The query's keys, each of `known` at most once. Raises Refusal (400)."""
-    raw = request.rel_url.raw_query_string
+    return _pairs(request.rel_url.raw_query_string, known)
+
+
+def _pairs(raw: str, known: tuple[str, ...]) -> Mapping[str, str]:
     if not raw:
         return _NOTHING
     try:

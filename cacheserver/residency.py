@@ -5,13 +5,12 @@ the shelves and the keys. It is never passed, not even while an entry grows.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from math import inf
-from operator import attrgetter
 from typing import Final
 
-from cachetools import Cache, LRUCache
-
+from cacheserver.encoded import Encoded
 from cacheserver.shelf import Shelf
 from feedgen.config import Settings
 from feedgen.feed.feedmap import FeedMap
@@ -22,35 +21,63 @@ SWEEP_SLICE: Final = 1_000
 """Viewers looked at per slice of a sweep: about 0.2 ms, so that no request waits longer for it."""
 
 
-class _Lru(LRUCache[str, Shelf]):
-    """LRUCache that counts what it evicts, and can change an entry without making it recent."""
+class _Lru:
+    """Shelves in the order they were read, the least recent first. Counts what it evicts."""
+
+    __slots__ = ("currsize", "evictions", "maxsize", "order")
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(max_bytes, getsizeof=attrgetter("nbytes"))
+        self.order: OrderedDict[str, Shelf] = OrderedDict()
+        self.maxsize = max_bytes
+        self.currsize = 0
         self.evictions = 0
 
-    def popitem(self) -> tuple[str, Shelf]:
+    def put(self, viewer: str, shelf: Shelf) -> None:
+        """Take in the shelf of a viewer who has none here, as the most recent; room is made first."""
+        self._make_room(shelf.nbytes)
+        self.order[viewer] = shelf
+        self.currsize += shelf.nbytes
+
+    def pop(self, viewer: str) -> None:
+        """Let the viewer's shelf go, if there is one."""
+        shelf = self.order.pop(viewer, None)
+        if shelf is not None:
+            self.currsize -= shelf.nbytes
+
+    def evict(self) -> str:
+        """Let the least recently read go; says who."""
+        viewer, shelf = self.order.popitem(last=False)
+        self.currsize -= shelf.nbytes
         self.evictions += 1
-        return super().popitem()
+        return viewer
 
-    def peek(self, viewer: str) -> Shelf | None:
-        """The shelf, its recency untouched. O(1)."""
-        return Cache.__getitem__(self, viewer) if viewer in self else None
-
-    def resize(self, viewer: str, shelf: Shelf, held: int) -> None:
+    def resize(self, viewer: str, held: int) -> None:
         """Account for a shelf that held `held` bytes and now holds `nbytes`, its place in the order untouched.
 
-        LRUCache.__setitem__ would make it the most recent. Cache.__setitem__ leaves the order alone, but may evict the
-        entry it is about to write, so room is made first; the least recently read leave, this one if it is one of them.
+        The least recently read leave to make room, this one if it is one of them.
         """
+        shelf = self.order[viewer]
+        self.currsize += shelf.nbytes - held
         if shelf.nbytes > self.maxsize:
-            del self[viewer]
+            self.pop(viewer)
             self.evictions += 1
-            return
-        while self.currsize - held + shelf.nbytes > self.maxsize:
-            if self.popitem()[0] == viewer:
-                return
-        Cache.__setitem__(self, viewer, shelf)
+        self._make_room(0)
+
+    def _make_room(self, size: int) -> None:
+        while self.currsize + size > self.maxsize:
+            self.evict()
+
+
+class _NothingRemoved:
+    """roles.Removals of a cache that is told of none."""
+
+    head = last = 0
+
+    def bring_forward(self, viewer: str, feed: FeedMap) -> bool:
+        return True
+
+    def hidden_from(self, viewer: str) -> Hidden | None:
+        return None
 
 
 class Residency:
@@ -63,26 +90,31 @@ class Residency:
         self._settings = settings.cache
         self._capacity = settings.feed.items
         self._monotonic = monotonic
-        self._removals = removals
+        self._removals: Removals = _NothingRemoved() if removals is None else removals
         self._lru = _Lru(settings.cache.max_bytes)
+        self._order = self._lru.order
         self._trending: Shelf | None = None
         self.expiries = 0
 
     def __contains__(self, viewer: object) -> bool:
-        return viewer in self._lru
+        return viewer in self._order
+
+    def __iter__(self) -> Iterator[str]:
+        """Viewers whose feed is in memory, the least recently read first."""
+        return iter(self._order)
 
     def __len__(self) -> int:
-        return len(self._lru)
+        return len(self._order)
 
     @property
     def nbytes(self) -> int:
         """Bytes held for viewers, at most `cache.max_bytes`. The one shared trending feed is not counted. O(1)."""
-        return int(self._lru.currsize)
+        return self._lru.currsize
 
     @property
     def max_bytes(self) -> int:
         """The bound on `nbytes`."""
-        return int(self._lru.maxsize)
+        return self._lru.maxsize
 
     @property
     def evictions(self) -> int:
@@ -93,28 +125,40 @@ class Residency:
     def trending(self) -> Shelf | None:
         """The shared trending feed, brought forward; None until one is admitted under roles.TRENDING_KEY."""
         shelf = self._trending
-        if shelf is not None and not self._shown(TRENDING_KEY, shelf)[0]:
+        if shelf is not None and not shelf.bring_forward(TRENDING_KEY, self._removals)[0]:
             shelf = self._trending = None
         return shelf
 
     def hidden_from(self, viewer: str) -> Hidden | None:
         """What the viewer is not to see of the trending feed, which was not made for anybody; None for nothing."""
-        return None if self._removals is None else self._removals.hidden_from(viewer)
+        return self._removals.hidden_from(viewer)
 
     def read(self, viewer: str) -> Shelf | None:
         """The viewer's shelf, brought forward through every removal and made the most recent; None is a miss. O(1)."""
-        shelf = self._lru.peek(viewer)
+        return self.read_at(viewer, self._monotonic())
+
+    def read_at(self, viewer: str, now: float) -> Shelf | None:
+        """As `read`, by a caller who has just looked at the real clock."""
+        shelf = self._order.get(viewer)
         if shelf is None:
             return None
-        may_show, changed = self._shown(viewer, shelf)
-        if not may_show:
-            del self._lru[viewer]
-            return None
-        shelf = self._lru[viewer]  # the touch
-        shelf.read_at = self._monotonic()
+        changed = False
+        if shelf.brought_to < self._removals.last:
+            may_show, changed = shelf.bring_forward(viewer, self._removals)
+            if not may_show:
+                self._lru.pop(viewer)
+                return None
+        self._order.move_to_end(viewer)
+        shelf.read_at = now
         if changed:
             self._account(viewer, shelf)
         return shelf
+
+    def keep_page(self, viewer: str, shelf: Shelf, key: Hashable, page: Encoded) -> None:
+        """Keep an encoded page with the viewer's feed, as part of its bytes; room is made as for a feed. O(1)."""
+        if self._settings.encoded_pages:
+            shelf.keep(key, page, self._settings.encoded_pages)
+            self._account(viewer, shelf)
 
     def paged(self, shelf: Shelf, feed: FeedMap) -> None:
         """A page of `feed` goes out to a reader: that generation is kept while the session is open."""
@@ -136,12 +180,12 @@ class Residency:
         if viewer == TRENDING_KEY:
             self._trending = fresh
         elif fresh.nbytes <= self._lru.maxsize:
-            self._lru[viewer] = fresh
+            self._lru.put(viewer, fresh)
         return fresh
 
     def show(self, viewer: str, feed: FeedMap) -> Shelf | None:
         """`feed` brought forward, to be shown once and not kept; None if it may not be shown."""
-        if self._removals is not None and not self._removals.bring_forward(viewer, feed):
+        if not self._removals.bring_forward(viewer, feed):
             return None
         return Shelf(viewer, feed, self._monotonic())
 
@@ -153,7 +197,7 @@ class Residency:
         if viewer == TRENDING_KEY:
             self.admit(viewer, FeedMap(bulk, self._capacity))
             return
-        shelf = self._lru.peek(viewer)
+        shelf = self._order.get(viewer)
         if shelf is not None and bulk.generation > shelf.current.generation:
             self._renew(viewer, shelf, FeedMap(bulk, self._capacity))
 
@@ -163,18 +207,18 @@ class Residency:
 
     def drop(self, viewer: str) -> None:
         """Forget the viewer's feed, whatever session is open."""
-        self._lru.pop(viewer, None)
+        self._lru.pop(viewer)
 
     def expire(self, viewers: Iterable[str]) -> None:
         """Of `viewers`, drop who has not read for `idle_s`, and close sessions older than `session_s`. O(len)."""
         now = self._monotonic()
         idle, session = now - self._settings.idle_s, now - self._settings.session_s
         for viewer in viewers:
-            shelf = self._lru.peek(viewer)
+            shelf = self._order.get(viewer)
             if shelf is None:
                 continue
             if shelf.read_at < idle:
-                del self._lru[viewer]
+                self._lru.pop(viewer)
                 self.expiries += 1
             elif len(shelf.feeds) > 1 and shelf.close_sessions(session, self._settings.session_generations):
                 self._account(viewer, shelf)
@@ -187,13 +231,10 @@ class Residency:
         pause_s = min(60.0, self._settings.idle_s / 4, self._settings.session_s / 4)
         while True:
             await asyncio.sleep(pause_s)
-            viewers = list(self._lru)
+            viewers = list(self._order)
             for start in range(0, len(viewers), SWEEP_SLICE):
                 self.expire(viewers[start : start + SWEEP_SLICE])
                 await asyncio.sleep(0)
-
-    def _shown(self, viewer: str, shelf: Shelf) -> tuple[bool, bool]:
-        return (True, False) if self._removals is None else shelf.bring_forward(viewer, self._removals)
 
     def _renew(self, viewer: str, shelf: Shelf, feed: FeedMap) -> None:
         if not shelf.replace(feed):
@@ -205,23 +246,27 @@ class Residency:
         """Set the books right after `shelf` changed; sessions are given up before the feed itself is."""
         held = shelf.nbytes
         shelf.account()
+        if shelf.nbytes > self._lru.maxsize and shelf.pages:
+            shelf.forget_pages()
+            shelf.account()
         while shelf.nbytes > self._lru.maxsize and shelf.close_sessions(-inf, len(shelf.feeds) - 2):
             shelf.account()
-        if self._lru.peek(viewer) is shelf:
-            self._lru.resize(viewer, shelf, held)
+        if self._order.get(viewer) is shelf:
+            self._lru.resize(viewer, held)
 
     def check(self) -> None:
         """Assert every invariant. For tests. O(residents)."""
         total = 0
-        for viewer in list(self._lru):
-            shelf = self._lru.peek(viewer)
-            assert shelf is not None
+        for shelf in self._order.values():
             counted = shelf.nbytes
             shelf.account()
             assert counted == shelf.nbytes, "a shelf changed and was not accounted for"
             generations = [feed.generation for feed in shelf.feeds]
             assert generations == sorted(set(generations), reverse=True), "generations out of order"
             assert len(shelf.feeds) <= 1 + self._settings.session_generations
+            assert shelf.brought_to <= min(feed.brought_to for feed in shelf.feeds)
+            assert len(shelf.pages) <= self._settings.encoded_pages
+            assert (shelf.pages_bytes == 0) == (not shelf.pages)
             total += counted
         assert total == self.nbytes, "the books do not add up"
         assert total <= self._settings.max_bytes, "the bound is passed"

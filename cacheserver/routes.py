@@ -68,6 +68,10 @@ def _problem(description: str, headers: Mapping[str, tuple[Any, str]] | None = N
 
 _ALLOW: Final = {"Allow": (str, "methods this path knows")}
 _COMMON: Final = {
+    401: _problem(
+        "this server answers signed requests only (server.signing_keys); /healthz, /readyz and /metrics are open",
+        {"WWW-Authenticate": (str, "Forefeed")},
+    ),
     404: _problem("nothing at this path"),
     405: _problem("the path does not know the method", _ALLOW),
     417: _problem("Expect asks for something else than 100-continue"),
@@ -80,9 +84,10 @@ _BODY: Final = {
     415: _problem("the body's Content-Type or Content-Encoding is not understood"),
 }
 _NOT_ACCEPTABLE: Final = _problem("Accept leaves neither JSON nor msgpack")
+_AGAIN: Final = {"Retry-After": (str, "seconds to wait")}
 _STORAGE: Final = _problem(
     "storage cannot be reached, or too many writes wait for it; nothing was written",
-    {"Retry-After": (str, "seconds to wait")},
+    _AGAIN,
 )
 
 _USER: Final = Parameter("user_id", "path", Id, 'the viewer, percent-encoded; 5 and "5" are the same id')
@@ -139,6 +144,7 @@ _READ_FEED: Final = Route(
         304: Answer("the sender has this page already", {}, _PAGE_HEADERS, _PAGE_OPTIONAL),
         400: _BAD,
         406: _NOT_ACCEPTABLE,
+        503: _problem("the feed is not in memory, and too many are being fetched", _AGAIN),
     },
     (_USER, _AFTER, _LIMIT, _GENERATION, _IF_NONE_MATCH),
 )

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Coroutine
@@ -11,16 +12,18 @@ from typing import Any, Final, TypeVar
 import uvloop
 from aiohttp import web
 
-from cacheserver.app import HANDLERS
+from cacheserver.app import HANDLERS, LANE, METRICS, SERVICES
+from cacheserver.connections import Connections
 from cacheserver.problems import Quiet
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 
 _T = TypeVar("_T")
 
-KEEPALIVE_S: Final = 75.0
-"""Real seconds from one answer to the end of the next request's headers. aiohttp's own hour would let anyone who sends
-half a request line hold a connection that long; it has no other deadline on headers."""
+_log = logging.getLogger(__name__)
+
+_OTHER_FILES: Final = 256
+"""Files open besides the clients' connections: databases, the log, the loop's own."""
 
 BACKLOG: Final = 4_096
 """Connections that may wait to be accepted. With aiohttp's 128, of 1,000 clients that connect at once some wait for
@@ -30,11 +33,20 @@ seconds until their SYN is sent again."""
 class Listening:
     """A server that takes requests at `host`:`port` until `stop`."""
 
-    def __init__(self, runner: web.AppRunner, app: web.Application, host: str, port: int) -> None:
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        app: web.Application,
+        server: asyncio.Server,
+        connections: Connections,
+        host: str,
+    ) -> None:
         self._runner = runner
         self._app = app
+        self._server = server
+        self.connections = connections
         self.host = host
-        self.port = port
+        self.port: int = server.sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -45,32 +57,42 @@ class Listening:
     async def stop(self) -> None:
         """Take no new connections, finish what is in flight (at most `server.shutdown_s`), end every task."""
         self._app[HANDLERS].draining = True
+        self._server.close()
+        await asyncio.sleep(0)  # what has come in is begun before idle connections are closed
+        self.connections.stop()
         await self._runner.cleanup()
+        await self.connections.end()
 
 
 async def serve(app: web.Application, settings: Settings, host: str, port: int) -> Listening:
     """Listen at `host`:`port` (0: a free one). Raises ForefeedError in one line if that cannot be had."""
     server = settings.server
+    allow_connections(server.connections_max)
     logger = logging.getLogger("cacheserver.http")
     if not any(isinstance(known, Quiet) for known in logger.filters):
         logger.addFilter(Quiet())
-    runner = web.AppRunner(
-        app,
-        access_log=None,  # 25–30 % of a hot request's time
-        logger=logger,
-        keepalive_timeout=KEEPALIVE_S,
-        max_line_size=server.header_max_bytes,
-        max_field_size=server.header_max_bytes,
-        shutdown_timeout=server.shutdown_s,
-    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=server.shutdown_s)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+    assert runner.server is not None
+    connections = Connections(server, app[SERVICES].monotonic, runner.server, app.get(LANE), app[METRICS])
     try:
-        await site.start()
+        listening = await asyncio.get_running_loop().create_server(connections, host, port, backlog=BACKLOG)
     except OSError as error:
         await runner.cleanup()
         raise _cannot_listen(error, host, port) from None
-    return Listening(runner, app, host, runner.addresses[0][1])
+    connections.begin()
+    return Listening(runner, app, listening, connections, host)
+
+
+def allow_connections(count: int) -> None:
+    """Raise this process' limit on open files, so that `count` clients fit; one line in the log if they cannot."""
+    wanted = count + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+        if most < wanted:
+            _log.warning("%d open files are possible here, too few for server.connections_max (%d)", most, count)
 
 
 def need_port(host: str, port: int) -> None:

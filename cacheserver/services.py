@@ -1,6 +1,7 @@
 """What the cache server is given: the one list of everything it asks of the outside."""
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,7 +24,8 @@ class Services:
     """The composition root fills this in; a role that is None is a feature this server does not have.
 
     `residency` is made before the server, because the workers that fill it come first. `clock` is domain time,
-    `monotonic` the real clock in seconds. `gauges` go out on /metrics as forefeed_<name>.
+    `monotonic` the real clock in seconds, `wall` the real time of
+    day (s, UTC), which signatures go by. `gauges` go out on /metrics as forefeed_<name>.
     """
 
     settings: Settings
@@ -37,4 +39,5 @@ class Services:
     explainer: Explainer | None = None
     ready: Callable[[], bool] = _always
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    wall: Callable[[], float] = time.time
     new_id: Callable[[], str] = _random_id

@@ -25,6 +25,10 @@ Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 
 
+KeyId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
+Secret = Annotated[str, Meta(min_length=32, max_length=1_024)]
+
+
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
@@ -151,6 +155,15 @@ class Server(_Section, frozen=True):
     header_max_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 8_190
     generate_deadline_s: Seconds = 0.2
     shutdown_s: Seconds = 10.0
+    signing_keys: Annotated[dict[KeyId, Secret], Meta(max_length=16)] = {}
+    signing_nonces_max: Count = 100_000
+    misses_at_once: Annotated[int, Meta(ge=1, le=1_000_000)] = 256
+    fast_lane: bool = True
+    header_s: Seconds = 5.0
+    idle_s: Seconds = 75.0
+    connections_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    backlog_bytes: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 65_536
+    write_buffer_bytes: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 65_536
 
 
 class Cache(_Section, frozen=True):
@@ -162,6 +175,7 @@ class Cache(_Section, frozen=True):
     idle_s: Seconds = 21_600.0
     session_s: Seconds = 900.0
     session_generations: Annotated[int, Meta(ge=0, le=16)] = 2
+    encoded_pages: Annotated[int, Meta(ge=0, le=1_000)] = 8
 
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]

@@ -74,6 +74,7 @@ class RemovalIndex:
         self._everyone = _Trail()
         self._of_viewer: dict[str, _Trail] = {}
         self._gone_at: dict[str, int] = {}  # post → offset of its latest removal for everyone
+        self.last = 0
         self._latest = 0
         self._head = 0
         self._floor = 0
@@ -165,6 +166,7 @@ class RemovalIndex:
         return [] if own is None else list(own.walk(own.first_after(since)))
 
     def _remember(self, removal: _Removal) -> None:
+        self.last = removal.offset
         self._all.append(removal)
         if removal.viewer is None:
             self._everyone.append(removal)
@@ -197,4 +199,5 @@ class RemovalIndex:
         assert set(self._gone_at) == {removal.target for removal in self._everyone.walk(self._everyone.first_after(-1))}
         offsets = [removal.offset for removal in self._all]
         assert offsets == sorted(offsets)
+        assert not offsets or self.last == offsets[-1]
         assert not offsets or self._floor <= offsets[0]

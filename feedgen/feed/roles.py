@@ -119,6 +119,11 @@ class Removals(Protocol):
         """Log offset up to which removals are known."""
         ...
 
+    @property
+    def last(self) -> int:
+        """Log offset of the latest removal, anyone's: a feed brought to it or further needs no look at its viewer's."""
+        ...
+
     def bring_forward(self, viewer: str, feed: FeedMap) -> bool:
         """Apply every removal in (feed.brought_to, head] to `feed` and move its mark. O(1) when there is none.
 

@@ -263,3 +263,36 @@ async def test_a_copy_older_than_the_removals_that_are_kept_is_not_shown_even_as
     found = await reader
     assert found.cache == "fallback"
     assert [item.item_id for item in found.shelf.current] == ["t1"]
+
+
+@pytest.mark.parametrize("fast_lane", [True, False], ids=["fast lane", "ordinary path"])
+async def test_past_the_bound_of_misses_there_is_the_old_copy_or_a_refusal_at_once(start, generator, fast_lane):
+    settings = Settings(server=Server(generate_deadline_s=30.0, misses_at_once=2, fast_lane=fast_lane))
+    rig = await start(settings=settings, generator=generator)
+    for viewer in ("old", "fresh"):
+        await rig.put(viewer, ["p1", "p2", "p3"])
+        await rig.feed(viewer)
+    rig.clock.now += 2 * settings.cache.stale_s
+    rebuilt = await rig.put("fresh", ["n1", "n2", "n3"], watermark=11, made=rig.clock.now)
+    rig.residency.replaced("fresh", rebuilt)
+    generator.gate.clear()
+    generator.feeds = {"u1": bulk(["p1"], made=rig.clock.now), "u2": bulk(["p2"], made=rig.clock.now)}
+    waiting = [asyncio.create_task(rig.feed(viewer)) for viewer in ("u1", "u2", "u1")]
+    await until(lambda: rig.origin.waiting == 3)
+    refused = await rig.feed("u3", limit=2)
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert (await rig.feed("u3", limit="x")).status == 400
+    old = await rig.feed("old")
+    assert (old.ids, old.headers["Cache-Status"].split("; ttl")[0]) == (["p1", "p2", "p3"], "forefeed; fwd=stale")
+    assert (await rig.feed("fresh", limit=2)).ids == ["n1", "n2"]
+    entries = [{"user_id": "u3", "limit": 2}, {"user_id": "fresh", "limit": 2}]
+    batch = await rig.call("POST", "/v1/feeds:batchGet", json={"requests": entries})
+    assert [result["status"] for result in batch.json["results"]] == [503, 200]
+    assert rig.origin.shed == 3
+    generator.gate.set()
+    assert [answer.status for answer in await asyncio.gather(*waiting)] == [200, 200, 200]
+    assert generator.generated == ["u1", "u2"]
+    metrics = (await rig.get("/metrics")).body
+    assert b"\nforefeed_misses_shed_total 3.0\n" in metrics
+    assert b'\nforefeed_http_requests_total{route="/v1/feeds/{user_id}",status="503"} 1.0\n' in metrics
