@@ -315,7 +315,7 @@ def test_encoded_pages_are_part_of_the_bytes_and_bounded():
         residency.check()
     shelf = residency.read("u1")
     assert shelf is not None
-    assert list(shelf.pages) == [b"limit=3", b"limit=4", b"limit=5"]
+    assert list(shelf.pages) == [b"limit=1", b"limit=2", b"limit=5"]
     assert residency.nbytes == before + shelf.pages_bytes
     residency.replaced("u1", bulk(PAGES, watermark=12))
     residency.check()
