@@ -85,7 +85,7 @@ def main_job(
 def serve(
     viewers: Annotated[int, typer.Option(min=100, max=1_000_000, help="Resident feeds.")] = 100_000,
     items: Annotated[int, typer.Option(min=40, max=2_000, help="Items in each.")] = 500,
-    store_viewers: Annotated[int, typer.Option(min=10, max=100_000, help="Feeds in Redis.")] = 2_000,
+    store_viewers: Annotated[int, typer.Option(min=10, max=100_000, help="Feeds in Redis.")] = 20_000,
     rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="Of load, per server and round.")] = 4.0,
     connections: Annotated[int, typer.Option(min=1, max=1_000)] = 32,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
@@ -99,11 +100,9 @@ def redis(viewers: int, items: int, seed: int) -> Iterator[Peer]:
 @contextmanager
 def team(store: Peer) -> Iterator[Peer]:
     """FastAPI over that Redis, with one worker."""
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as missing:
-        raise NotHere(f"{missing.name} is not installed; install the extra forefeed[bench]") from None
+    for module in ("fastapi", "uvicorn"):
+        if find_spec(module) is None:
+            raise NotHere(f"{module} is not installed; install the extra forefeed[bench]")
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", "loadtest.team_app:app", "--port", str(port), "--log-level", "warning"]
     with _process([*command, "--no-access-log"], environment={"FOREFEED_REDIS": str(store.port)}) as process:

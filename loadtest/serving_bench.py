@@ -37,7 +37,7 @@ class Size:
 
     viewers: int = 100_000
     items: int = 500
-    store_viewers: int = 2_000
+    store_viewers: int = 20_000
     rounds: int = 5
     seconds: float = 4.0
     connections: int = 32
