@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install demo test lint bench-main format constraints clean
+.PHONY: install demo test lint bench-main bench-serve format constraints clean
 
 install: .venv/.installed
 
@@ -32,6 +32,11 @@ lint: install
 # The main job end to end; every figure of docs/performance.md comes from a bench target.
 bench-main: install
 	@$(BIN)/loadtest main-job $(ARGS)
+
+# Reading, side by side with nginx, Redis and FastAPI: wrk, nginx and redis-server from the PATH, the rest from the extra.
+bench-serve: install
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev,bench]"
+	@$(BIN)/loadtest serve $(ARGS)
 
 format: install
 	$(BIN)/ruff check --fix .

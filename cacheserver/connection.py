@@ -19,6 +19,8 @@ _END: Final = b"\r\n\r\n"
 _CRLF: Final = b"\r\n"
 HEAD_BYTES: Final = 65_536
 """Of a request line and its header fields, all together."""
+_BURSTS: Final = 4
+"""Of the lane, 64 KB each: about 0.5 ms for one client, who may have sent thousands of requests at once."""
 _FULL: Final = Refusal(503, "too many connections are open; try again in a moment", retry_after_s=1)
 _BROKEN: Final = Refusal(400, "the request holds a bare CR or LF, or a control character, among its headers")
 _WHOLE_BYTES: Final = 65_536
@@ -30,8 +32,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_answered", "_body_left", "_busy", "_ending", "_handler", "_held", "_lane", "_lingering", "_no_more",
-        "_paused",
-        "_reading", "_slow", "_transport", "began_at", "ends", "used_at",
+        "_paused", "_reading", "_slow", "_transport", "_waits", "began_at", "ends", "used_at",
     )  # fmt: skip
 
     def __init__(self, connections: "Connections") -> None:
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._reading = True
         self._no_more = False
+        self._waits = False
         self._ending = False
         self._lingering = False
         self.ends = False
@@ -87,7 +89,7 @@ class Connection(asyncio.Protocol):
         if self._body_left and (self._answered or not self.ends):
             return False  # of this body nothing more will come
         self._go_on()
-        return self._busy or self._paused
+        return self._busy or self._paused or self._waits
 
     def pause_writing(self) -> None:
         self._paused = self._slow = True
@@ -185,15 +187,25 @@ class Connection(asyncio.Protocol):
         self._busy = self._answered = False
         self.used_at = self.began_at = self._all.now()
         if self._held:
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._soon()
         else:
             self._settle()
 
+    def _soon(self) -> None:
+        """Go on in the next turn of the loop."""
+        self._waits = True
+        asyncio.get_running_loop().call_soon(self._go_on)
+
     def _go_on(self) -> None:
-        """Answer what is held, as far as it goes."""
-        data, at = self._held, 0
+        """Answer what is held, as far as it goes; after some of it, whoever else waits has a turn."""
+        self._waits = False
+        data, at, bursts = self._held, 0, 0
         while at < len(data) and not (self._busy or self._paused or self._ending):
+            if bursts == _BURSTS:
+                self._soon()
+                break
             if self._lane is not None:
+                bursts += 1
                 answers, answered_to = self._lane.answer(data, at)
                 if answers:
                     self._transport.write(answers)
@@ -209,10 +221,10 @@ class Connection(asyncio.Protocol):
 
     def _settle(self) -> None:
         """After every change: may the next bytes go straight to the lane, and may any come at all?"""
-        if self._no_more and not (self._busy or self._paused or self._ending):
+        if self._no_more and not (self._busy or self._paused or self._ending or self._waits):
             self._end()
         self._slow = bool(self._held or self._busy or self._paused or self._ending or self._lane is None)
-        if len(self._held) > self._all.settings.backlog_bytes and (self._busy or self._paused):
+        if len(self._held) > self._all.settings.backlog_bytes and (self._busy or self._paused or self._waits):
             self._stop_reading()
         elif not self._reading and not self._ending:
             self._reading = True
@@ -240,6 +252,8 @@ class Connection(asyncio.Protocol):
             line_end = data.find(_CRLF, at)
             line = request_line(data[at:line_end])
             fields = fields_of(data[line_end + 2 : end + 2])
+            if any(value.lower() != b"100-continue" for value in fields.values.get(b"expect", ())):
+                raise Refusal(417, "the only expectation that can be met is 100-continue")
         except Refusal as error:
             self._refuse(_BROKEN if end >= 0 and broken(data[at:end]) else error)  # the same, however it was cut up
             return 0

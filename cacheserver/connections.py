@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Final
 
 from aiohttp import web
 
@@ -15,6 +16,9 @@ from cacheserver.problems import Refusal, on_the_wire
 from feedgen.config import Server
 
 _log = logging.getLogger(__name__)
+
+_SLICE: Final = 32
+"""Connections looked at before others have a turn: to refuse one takes 50 µs, and thousands can be overdue at once."""
 
 
 class Connections:
@@ -100,9 +104,11 @@ class Connections:
         while True:
             await asyncio.sleep(pause_s)
             now = self.now()
-            for connection in tuple(self._open):
+            for number, connection in enumerate(tuple(self._open)):
                 try:
                     connection.overdue(now)
                 except Exception:
                     _log.exception("a connection could not be closed")
                     connection.abort()
+                if number % _SLICE == _SLICE - 1:
+                    await asyncio.sleep(0)

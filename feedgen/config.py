@@ -175,7 +175,7 @@ class Cache(_Section, frozen=True):
     idle_s: Seconds = 21_600.0
     session_s: Seconds = 900.0
     session_generations: Annotated[int, Meta(ge=0, le=16)] = 2
-    encoded_pages: Annotated[int, Meta(ge=0, le=1_000)] = 8
+    encoded_pages: Annotated[int, Meta(ge=0, le=1_000)] = 16
 
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]

@@ -11,7 +11,7 @@ import typer
 import uvloop
 
 try:
-    from loadtest.main_job import measure
+    from loadtest.main_job import measure as measure_main_job
     from loadtest.readers import Plan, read_pages
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -71,7 +71,7 @@ def main_job(
 ) -> None:
     """Import, generate, serve and read a seeded network with real processes. Prints one JSON object."""
     try:
-        figures = measure(viewers, rounds, seconds, connections, lambda line: print(line, file=sys.stderr))
+        figures = measure_main_job(viewers, rounds, seconds, connections, lambda line: print(line, file=sys.stderr))
     except (RuntimeError, OSError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -79,6 +79,66 @@ def main_job(
     print(result)
     if json_file is not None:
         json_file.write_text(result + "\n")
+
+
+@app.command("serve", epilog="Example: loadtest serve --viewers 20000 --rounds 5 --json serve.json --plot serve.png")
+def serve(
+    viewers: Annotated[int, typer.Option(min=100, max=1_000_000, help="Resident feeds.")] = 100_000,
+    items: Annotated[int, typer.Option(min=40, max=2_000, help="Items in each.")] = 500,
+    store_viewers: Annotated[int, typer.Option(min=10, max=100_000, help="Feeds in Redis.")] = 20_000,
+    rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Of load, per server and round.")] = 4.0,
+    connections: Annotated[int, typer.Option(min=1, max=1_000)] = 32,
+    drawn: Annotated[int, typer.Option(min=1_000, max=5_000_000, help="Requests drawn ahead, sent in turn.")] = 200_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    plot_file: Annotated[Path | None, typer.Option("--plot", help="Also draw it here, as PNG.")] = None,
+) -> None:
+    """Our fast lane, our ordinary path, nginx, Redis and FastAPI side by side. Prints one JSON object.
+
+    Servers on the first core, load on the last. Needs wrk, and nginx and redis-server for their part, on the PATH.
+    """
+    from loadtest.chart import plot, table
+    from loadtest.serving_bench import Size, measure
+
+    size = Size(viewers, items, store_viewers, rounds, seconds, connections, drawn)
+    try:
+        figures = measure(size, lambda line: print(line, file=sys.stderr))
+        print(table(figures), file=sys.stderr)
+        if plot_file is not None:
+            plot(figures, plot_file)
+    except (RuntimeError, OSError, ModuleNotFoundError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    result = json.dumps(figures)
+    print(result)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+@app.command("hostile", epilog="Example: loadtest hostile --odd 10000")
+def hostile(
+    viewers: Annotated[int, typer.Option(min=10, max=1_000_000, help="Resident feeds.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=10, max=1e6, help="Right requests a second, open loop.")] = 2_000.0,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Of each part.")] = 10.0,
+    half_open: Annotated[int, typer.Option(min=0, max=100_000, help="Connections with half a request.")] = 5_000,
+    slow: Annotated[int, typer.Option(min=0, max=10_000, help="Connections that ask and do not read.")] = 100,
+    odd: Annotated[int, typer.Option(min=0, max=100_000_000, help="Odd requests.")] = 100_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """A server of its own under half-open connections, slow readers, floods of misses, odd requests. Prints JSON."""
+    try:
+        from loadtest.hostile import run
+
+        figures = run(viewers, rate, seconds, half_open, slow, odd)
+    except (RuntimeError, OSError, ModuleNotFoundError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    if figures["odd_requests"]["wrong"]:
+        print("loadtest: there were wrong answers; see the JSON", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _is_loopback(host: str) -> bool:

@@ -234,3 +234,11 @@ def test_the_limit_on_open_files_is_raised_as_far_as_it_goes(caplog):
         assert "too few for server.connections_max" in caplog.text
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_an_expectation_that_cannot_be_met_is_417_whatever_the_method_and_its_bytes(start, make_client):
+    rig = await ready(start)
+    for sent in (b"POST /v1/feeds/u1 HTTP/1.1\r\nHost: x\r\nExpect: \x8f00", PAGE[:-2] + b"Expect: a miracle"):
+        client = await make_client(rig)
+        await client.send(sent + b"\r\n\r\n")
+        assert problem_in(await client.rest())["status"] == 417

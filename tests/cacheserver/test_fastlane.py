@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import re
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -315,7 +317,7 @@ def test_encoded_pages_are_part_of_the_bytes_and_bounded():
         residency.check()
     shelf = residency.read("u1")
     assert shelf is not None
-    assert list(shelf.pages) == [b"limit=3", b"limit=4", b"limit=5"]
+    assert list(shelf.pages) == [b"limit=1", b"limit=2", b"limit=5"]
     assert residency.nbytes == before + shelf.pages_bytes
     residency.replaced("u1", bulk(PAGES, watermark=12))
     residency.check()
@@ -363,3 +365,26 @@ async def test_a_refused_miss_is_the_same_on_both_paths(start, generator):
         first.cancel()
     assert answers[0] == answers[1]
     assert answers[0].count(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n") == 2
+
+
+def test_the_bytes_counted_for_encoded_pages_are_those_they_take():
+    inside = house()
+    residency = inside.services.residency
+    for number in range(200):
+        residency.admit(f"w{number}", FeedMap(bulk([f"{number}-{n}" for n in range(60)])))
+        assert get(inside, f"w{number}?limit=1&after={number}-1"), "the jump index is built"
+        shelf = residency.read(f"w{number}")
+        assert shelf is not None
+        shelf.forget_pages()
+        shelf.account()
+    gc.collect()
+    tracemalloc.start()
+    before = sum(shelf.pages_bytes for shelf in (residency.read(viewer) for viewer in list(residency)) if shelf)
+    for number in range(200):
+        for after in ("", f"&after={number}-19"):
+            assert get(inside, f"w{number}?limit=20{after}")
+    counted = -before + sum(s.pages_bytes for s in (residency.read(viewer) for viewer in list(residency)) if s)
+    gc.collect()
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken <= counted <= 1.15 * taken
