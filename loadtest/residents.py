@@ -38,7 +38,8 @@ def feeds(viewers: int, items: int, seed: int, now: float) -> Iterator[tuple[str
         [f"{n:016x}" for n in range(items)],
         [f"{n:016x}" for n in author_of],
         np.linspace(1.0, 0.0, items),
-        [_REASONS[n % 3] for n in range(items)],
+        _REASONS,
+        [n % len(_REASONS) for n in range(items)],
         np.floor(now) - age,
     )
     for number in range(viewers):
