@@ -20,7 +20,6 @@ from cacheserver.reading import Reader
 from cacheserver.routes import ROUTES
 from cacheserver.served import ServedLog
 from cacheserver.services import Services
-from feedgen.errors import LogError
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +55,8 @@ def make_app(services: Services) -> web.Application:
         services.residency,
         services.older,
         TTLCache(_FALLBACK_VIEWERS, services.settings.cache.session_s, services.monotonic),
-        served,
     )
-    handlers = Handlers(services, origin, reader, metrics)
+    handlers = Handlers(services, origin, reader, metrics, served)
     server = services.settings.server
     verifier = Verifier(server.signing_keys, server.signing_nonces_max, services.wall) if server.signing_keys else None
     signed = () if verifier is None else (verifier.middleware,)
@@ -94,8 +92,7 @@ async def _tasks(app: web.Application) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError, Exception):  # a failure has been logged when it happened
             await task
     if served is not None:
-        with suppress(LogError):
-            await served.flush()
+        await served.close()
     await app[ORIGIN].close()
 
 

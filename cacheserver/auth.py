@@ -63,7 +63,7 @@ class Verifier:
         self._nonces: dict[tuple[bytes, bytes], float] = {}
 
     def check(self, method: bytes, target: bytes, authorization: bytes) -> Signed:
-        """What the request's signature stands for. About 2 µs. Raises Refusal (401)."""
+        """What the request's signature stands for. 2.3 µs. Raises Refusal (401)."""
         match = _FORM(authorization)
         if match is None:
             raise Refusal(401, "the Authorization header is not `Forefeed key=…, time=…, signature=…`; docs/signing.md")

@@ -16,7 +16,8 @@ from cacheserver.page_headers import page_headers
 from cacheserver.paging import Ask
 from cacheserver.problems import Refusal, problem
 from cacheserver.query import a_generation, a_limit, an_id, ask_of, query_of, viewer_of
-from cacheserver.reading import Reader
+from cacheserver.reading import Reader, Reading
+from cacheserver.served import ServedLog
 from cacheserver.services import Services
 from cacheserver.wire import (
     JSON,
@@ -39,13 +40,17 @@ _BODIES: Final = (JSON, MSGPACK, X_MSGPACK)
 class Handlers:
     """One method per route."""
 
-    def __init__(self, services: Services, origin: Origin, reader: Reader, metrics: Metrics) -> None:
+    def __init__(
+        self, services: Services, origin: Origin, reader: Reader, metrics: Metrics, served: ServedLog | None
+    ) -> None:
+        """`served`: where pages of a viewer's own feed are written down; None: nowhere."""
         self._services = services
         self._settings = services.settings.server
         self._fresh_s = services.settings.cache.fresh_s
         self._origin = origin
         self._reader = reader
         self._metrics = metrics
+        self._served = served
         self.openapi = b"{}"
         self.draining = False
         self._writing = 0
@@ -61,7 +66,13 @@ class Handlers:
         if unchanged(request, etag):
             return web.Response(status=304, headers=headers)
         headers["Content-Type"] = media_type
+        if request.method == "GET":  # a HEAD brings nobody a post
+            self._note(reading)
         return web.Response(body=body, headers=headers)
+
+    def _note(self, reading: Reading) -> None:
+        if self._served is not None and not reading.shared:  # who gets the shared feed may be nobody the log knows
+            self._served.note(reading.page.user_id, [item.item_id for item in reading.page.items])
 
     async def batch_get(self, request: web.Request) -> web.Response:
         """POST /v1/feeds:batchGet"""
@@ -91,6 +102,7 @@ class Handlers:
             return BatchResult(400, problem=problem(400, reason_of(error)))
         except Refusal as error:
             return BatchResult(error.status, problem=problem(error.status, str(error)))
+        self._note(reading)
         return BatchResult(200, reading.found.cache, reading.page)
 
     async def post_events(self, request: web.Request) -> web.Response:

@@ -6,17 +6,17 @@ from typing import NamedTuple
 from cacheserver.origin import Found, Origin
 from cacheserver.paging import Ask, place, waiting, walk
 from cacheserver.residency import Residency
-from cacheserver.served import ServedLog
 from cacheserver.wire import FeedPage, Item
 from feedgen.feed.roles import OlderPosts
 
 
 class Reading(NamedTuple):
-    """A page, how its feed was found, and how many items wait in a newer generation."""
+    """A page, how its feed was found, how many items wait in a newer generation, and if it is of the shared feed."""
 
     page: FeedPage
     found: Found
     new_items: int
+    shared: bool
 
 
 Fallback = MutableMapping[str, None]
@@ -26,20 +26,11 @@ Fallback = MutableMapping[str, None]
 class Reader:
     """Reads pages. A read changes nothing but recency and the reading session."""
 
-    def __init__(
-        self,
-        origin: Origin,
-        residency: Residency,
-        older: OlderPosts | None,
-        fallback: Fallback,
-        served: ServedLog | None,
-    ) -> None:
-        """`served`: where pages of a viewer's own feed are written down; None: nowhere."""
+    def __init__(self, origin: Origin, residency: Residency, older: OlderPosts | None, fallback: Fallback) -> None:
         self._origin = origin
         self._residency = residency
         self._older = older
         self._fallback = fallback
-        self._served = served
 
     async def read(self, viewer: str, ask: Ask) -> Reading:
         """The page. Raises Refusal (400) if `after` names no known post."""
@@ -61,8 +52,6 @@ class Reader:
         feed = start.feed
         if walked.next is not None:
             found.shelf.reached(feed, walked.next)
-        if self._served is not None and not shared:  # who was sent the shared feed is nobody the log must know
-            self._served.note(viewer, [item.item_id for item in walked.items])
         page = FeedPage(
             viewer,
             str(feed.generation),
@@ -70,4 +59,4 @@ class Reader:
             [Item(*item) for item in walked.items],
             walked.next,
         )
-        return Reading(page, found, waiting(newest, feed))
+        return Reading(page, found, waiting(newest, feed), shared)

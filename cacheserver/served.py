@@ -14,6 +14,7 @@ from feedgen.feed.roles import Clock
 PENDING_MAX: Final = 20_000
 """Pages held while the log is slow; further ones are not written down, and counted."""
 _FLUSH_S: Final = 1.0
+_CLOSE_S: Final = 3.0
 _BATCH: Final = 5_000
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class ServedLog:
         if not items:
             return
         if len(self._pending) >= PENDING_MAX:
+            if not self.dropped:
+                _log.error("the event log is too slow for served pages; some are not written down, and counted")
             self.dropped += 1
             return
         self._pending.append(Event(self._new_id(), "serve", self._clock(), viewer, None, {"objects": list(items)}))
@@ -50,6 +53,14 @@ class ServedLog:
                 if not failed:
                     _log.error("served pages cannot be written down, trying again: %s", error)
                 failed = True
+
+    async def close(self) -> None:
+        """Write what is pending, for `_CLOSE_S` at most; what could not be written is said."""
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self.flush()
+        except (LogError, TimeoutError):
+            _log.error("%d served pages could not be written down before the stop", len(self._pending))
 
     async def flush(self) -> None:
         """Write all that is pending. What a failing log did not take stays pending. Raises LogError."""

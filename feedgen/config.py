@@ -22,6 +22,9 @@ _DOT = "\0"  # for a dot within a key, while paths are put together and taken ap
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Worth = Annotated[float, Meta(ge=0, le=1e6)]
+Harm = Annotated[float, Meta(ge=-1e6, le=0)]
+Cap = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 
 
@@ -55,13 +58,13 @@ class Selection(_Section, frozen=True):
     """Which posts become candidates."""
 
     new_cap: Count = 500
-    new_followee_cap: Count = 100
+    new_followee_cap: Cap = 100
     new_followee_days: Positive = 14.0
-    grown_cap: Count = 50
+    grown_cap: Cap = 50
     grown_min: Count = 10
     grown_times: Annotated[float, Meta(ge=1, le=1e6)] = 3.0
-    interest_cap: Count = 100
-    trending_cap: Count = 100
+    interest_cap: Cap = 100
+    trending_cap: Cap = 100
     fetch_cap: Count = 2_000
     adult_age: Annotated[int, Meta(ge=0, le=200)] = 18
     common_language: str = "en"
@@ -91,14 +94,14 @@ class Ranking(_Section, frozen=True):
     affinity_mid_days: Positive = 30.0
     affinity_long_days: Positive = 90.0
     engagement_half_life_hours: Positive = 24.0
-    like: Weight = 1.0
-    comment: Weight = 3.0
-    share: Weight = 4.0
-    save: Weight = 2.0
-    click: Weight = 0.25
-    hide: Weight = -3.0
-    report: Weight = -10.0
-    not_interested: Weight = -2.0
+    like: Worth = 1.0
+    comment: Worth = 3.0
+    share: Worth = 4.0
+    save: Worth = 2.0
+    click: Worth = 0.25
+    hide: Harm = -3.0
+    report: Harm = -10.0
+    not_interested: Harm = -2.0
 
 
 class Spam(_Section, frozen=True):

@@ -99,7 +99,7 @@ class FeedExplainer:
     def _why(self, ranked: Ranked, post: int) -> dict[str, Any]:
         """What became of the post, in the order in which the pipeline decides.
 
-        outcome: not_yet, too_old, removed (by a filter), not_found (by no source), capped (by a source's bound),
+        outcome: not_yet, too_old, removed (by a filter), not_found (by no source), capped (by a bound),
         ranked_out (more than the feed holds are better), shown.
         """
         context = ranked.context
@@ -127,7 +127,9 @@ class FeedExplainer:
         if not context.near[self._state.posts.author[post]]:
             return {"outcome": "not_found", "by": "trending", "popularity": int(context.epoch.popularity[post])}
         if post not in context.network.posts:
-            return {"outcome": "too_old", "created_at": created}
+            if created < context.now - context.retention_s:
+                return {"outcome": "too_old", "created_at": created}
+            return {"outcome": "capped", "by": "posts_per_author"}
         if context.seen[post]:
             return {"outcome": "capped", "by": "grown"}
         return {"outcome": "capped", "by": "followed" if created > context.last_login else "popular"}

@@ -34,7 +34,8 @@ def expected(twin: Twin, viewer: str, post: str, now: float) -> tuple[str, str |
     if (viewer, it.author) not in twin.follows:
         return "not_found", None
     if post not in twin.network(viewer, now):
-        return "too_old", None
+        old = it.created < now - twin.settings.state.retention_days * 86_400
+        return ("too_old", None) if old else ("capped", "posts_per_author")
     if seen:
         return "capped", None  # it is there because it has grown, whenever it was made
     return "capped", "followed" if it.created > twin.logins.get(viewer, -1.0) else "popular"

@@ -32,6 +32,11 @@ def log1p(value: float) -> float:
     return float(np.log1p(np.float64(value)))
 
 
+def signed(value: float) -> float:
+    """±ln(1 + |value|)."""
+    return log1p(value) if value >= 0 else -log1p(-value)
+
+
 def on_grid(value: float) -> float:
     """A multiple of 2⁻²²."""
     return round(value * GRID) / GRID
@@ -264,13 +269,13 @@ class Twin(StateTwin):
             return round(getattr(self.settings.ranking, kind, 0.0) * (1 / (age + 1)) * UNIT)
 
         fading = [(o.viewer, weight(o.kind, max(hour - o.hour, 0))) for o in self.standing if o.post == post]
-        whole = [(hour - o.hour, weight(o.kind)) for o in self.standing if o.post == post]
+        whole = [(hour - o.hour, weight(o.kind)) for o in self.standing if o.post == post and o.in_favour]
         day = sum(units for age, units in whole if age <= 24)
         week = sum(units for age, units in whole if age <= 168)
         return {
-            "engagement": log1p(max(sum(units for _, units in fading), 0) / UNIT),
-            "momentum": log1p(max(day, 0) / UNIT) - log1p(max(week, 0) * (1 / 7) / UNIT),
-            "network": log1p(max(sum(units for who, units in fading if who in others), 0) / UNIT),
+            "engagement": signed(sum(units for _, units in fading) / UNIT),
+            "momentum": log1p(day / UNIT) - log1p(week * (1 / 7) / UNIT),
+            "network": signed(sum(units for who, units in fading if who in others) / UNIT),
         }
 
     def _liked_share(self, viewer: str, author: str, now: float) -> float:

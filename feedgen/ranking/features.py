@@ -13,7 +13,7 @@ from feedgen.config import Ranking
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.taste import match
 from feedgen.state.columns import SECONDS_PER_HOUR
-from feedgen.state.engagement import UNIT, WINDOWS, Decay, by_age, by_half_life, within
+from feedgen.state.engagement import AGAINST, UNIT, WINDOWS, Decay, by_age, by_half_life, within
 from feedgen.state.state import kind_weights
 
 FEATURES: Final = (
@@ -47,8 +47,9 @@ class FeatureMaker:
     post_rate     ln(engagements per view of the post)
     author_rate   ln(engagements per view of all the author's posts)
     followers     ln(1 + followers of the author)
-    engagement    ln(1 + Σ weight / (age in hours + 1)) over everyone's engagements with the post
-    momentum      ln((1 + w1) / (1 + w7 / 7)): w1, w7 the weighted engagements of everyone within 1 and 7 days
+    engagement    ln(1 + Σ weight / (age in hours + 1)) over everyone's engagements with the post; −ln(1 − Σ) where more
+                  stands against the post than for it
+    momentum      ln((1 + w1) / (1 + w7 / 7)): w1, w7 the weighted engagements in its favour within 1 and 7 days
     network       as engagement, of those whom the viewer follows
     """
 
@@ -101,11 +102,11 @@ class FeatureMaker:
         fading, whole = self._fading.units(found, hour), self._whole.units(found, hour)
 
         def log_sum(units: NDArray[np.int64], which: NDArray[np.bool_], share: float = 1.0) -> NDArray[np.float64]:
-            total = np.bincount(place, weights=np.where(which, units, 0), minlength=len(posts))
-            return np.log1p(np.maximum(total, 0.0) * share / UNIT)
+            total = np.bincount(place, weights=np.where(which, units, 0), minlength=len(posts)) * share / UNIT
+            return np.copysign(np.log1p(np.abs(total)), total)
 
-        everyone = np.ones(len(place), np.bool_)
-        day, week = within(found, hour, WINDOWS["1d"]), within(found, hour, WINDOWS["7d"])
+        everyone, in_favour = np.ones(len(place), np.bool_), found.kind < AGAINST
+        day, week = (in_favour & within(found, hour, WINDOWS[span]) for span in ("1d", "7d"))
         by_followees = context.near[found.viewer] & (found.viewer != context.viewer)
         return [
             log_sum(fading, everyone),

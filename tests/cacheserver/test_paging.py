@@ -79,7 +79,7 @@ class WalkMachine(RuleBasedStateMachine):
         self.residency = Residency(settings, self.clock, self.removals)
         self.origin = Origin(settings, self.residency, self.store, None, self.clock, self.clock)
         self.older = HandOlder()
-        self.reader = Reader(self.origin, self.residency, self.older, {}, None)
+        self.reader = Reader(self.origin, self.residency, self.older, {})
         self.offset = 0
         self.begun = 0
 

@@ -1,6 +1,8 @@
 """What was sent to whom is written down, if the settings say so, and no page waits for it."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 from cacheserver import served
 from cacheserver.app import SERVED
@@ -37,6 +39,27 @@ async def test_an_empty_page_and_the_shared_feed_are_not(start):
     await rig.feed("u1", after="a")
     assert (await rig.feed("stranger")).ids == ["t"]
     assert await serves(rig) == []
+
+
+async def test_what_brings_no_post_is_none(start):
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put("u1", ["a"])
+    etag = (await rig.feed("u1")).headers["ETag"]
+    assert (await rig.get("/v1/feeds/u1", If_None_Match=etag)).status == 304
+    assert (await rig.call("HEAD", "/v1/feeds/u1")).status == 200
+    assert await serves(rig) == [("u1", ["a"])]
+
+
+async def test_a_log_that_is_locked_holds_up_no_stop(start, monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(served, "_CLOSE_S", 0.2)
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put("u1", ["a"])
+    await rig.feed("u1")
+    with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await rig.listening.stop()
+        other.execute("ROLLBACK")
+    assert "1 served pages could not be written down" in caplog.text
 
 
 async def test_by_default_a_read_leaves_no_trace(start):

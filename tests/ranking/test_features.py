@@ -110,14 +110,28 @@ def test_talk_of_today_is_momentum_and_talk_of_the_week_is_not(story: Story) -> 
     assert story.score("vic", "p", "momentum", NOW + 7 * DAY) == 0
 
 
-def test_a_report_counts_against_a_post_but_its_engagement_never_below_nothing(story: Story) -> None:
+def test_each_report_counts_against_a_post_also_below_nothing(story: Story) -> None:
     for fan in ("f1", "f2", "f3", "f4"):
         story.tell(fan, "share", "p")
     story.tell("wes", "report", "p")
     story.tell("wes", "report", "p")  # once more is no more
     assert story.score("vic", "p", "engagement") == pytest.approx(log1p(4 * 4 - 10))
     story.tell("xia", "report", "p")
-    assert story.score("vic", "p", "engagement") == 0
+    assert story.score("vic", "p", "engagement") == pytest.approx(-log1p(2 * 10 - 4 * 4))
+
+
+def test_a_post_reported_long_after_it_was_liked_gains_nothing_by_it() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    for post in ("good", "bad"):
+        story.tell("ann", "post", post, days=4)
+        story.tell("x1", "like", post, days=3)
+        story.tell("x2", "like", post, days=3)
+    for number in range(3):
+        story.tell(f"y{number}", "report", "bad", days=2.9)
+    assert story.score("vic", "bad", "momentum") == story.score("vic", "good", "momentum")
+    assert story.score("vic", "bad", "engagement") < 0 < story.score("vic", "good", "engagement")
+    assert story.shown("vic")[0] == "good"
 
 
 def test_an_engagement_dated_ahead_counts_as_of_now(story: Story) -> None:
