@@ -15,7 +15,7 @@ from feedgen.kernels.network import Network
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
 from feedgen.state.bypost import PostIndex
-from feedgen.state.engagement import BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
+from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
 
 ROWS: Final = len(FEATURES) + 1
 """A row for each feature; momentum is the difference of its own and the last one."""
@@ -164,7 +164,7 @@ def _add_engagement(
             sums[0, place] += units
             if near[who] and who != viewer:
                 sums[2, place] += units
-            if hour >= now_hour - _WEEK_HOURS:
+            if hour >= now_hour - _WEEK_HOURS and value >> 1 & KIND_MASK < AGAINST:
                 whole = sign * np.int64(np.rint(weight * UNIT))
                 sums[3, place] += whole
                 if hour >= now_hour - _DAY_HOURS:
@@ -186,10 +186,10 @@ def _post_rows(
         rows[0, at] = age_s / fresh_s
         rows[1, at] = age_s / recent_s
         rows[9, at] = post_rate[posts[at]]
-        rows[12, at] = max(sums[0, at], 0) / UNIT
-        rows[13, at] = max(sums[1, at], 0) / UNIT
-        rows[14, at] = max(sums[2, at], 0) / UNIT
-        rows[_WEEK, at] = max(sums[3, at], 0) * (1 / 7) / UNIT
+        rows[12, at] = sums[0, at] / UNIT
+        rows[13, at] = sums[1, at] / UNIT
+        rows[14, at] = sums[2, at] / UNIT
+        rows[_WEEK, at] = sums[3, at] * (1 / 7) / UNIT
 
 
 @compiled
@@ -212,8 +212,10 @@ def fill(
 
 def logs(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The features, by row in the order of FEATURES, in place of what `fill` left. O(n)."""
-    for part in (rows[:5], rows[8:9], rows[12:]):
+    for part in (rows[:5], rows[8:9]):
         np.log1p(part, out=part)
+    engagement = rows[12:]
+    np.copysign(np.log1p(np.abs(engagement)), engagement, out=engagement)
     np.log(rows[5], out=rows[5])
     np.negative(rows[:2], out=rows[:2])
     rows[13] -= rows[_WEEK]
