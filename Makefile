@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install demo test lint bench-main bench-serve format constraints clean
+.PHONY: install demo test lint bench-main bench-serve bench-generate format constraints clean
 
 install: .venv/.installed
 
@@ -37,6 +37,11 @@ bench-main: install
 bench-serve: install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev,bench]"
 	@$(BIN)/loadtest serve $(ARGS)
+
+# Generation beside SQL on PostgreSQL and merge-on-read from Redis: initdb and redis-server from the PATH, else a reason.
+bench-generate: install
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev,bench]"
+	@$(BIN)/loadtest generate $(ARGS)
 
 format: install
 	$(BIN)/ruff check --fix .

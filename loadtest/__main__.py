@@ -115,6 +115,32 @@ def serve(
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@app.command("generate", epilog="Example: loadtest generate --viewers 10000 --json generate.json")
+def generate(
+    viewers: Annotated[
+        list[int] | None, typer.Option(min=20, max=1_000_000, help="Default 10,000; several: one size after another.")
+    ] = None,
+    followees: Annotated[int, typer.Option(min=1, max=10_000, help="Of each viewer.")] = 500,
+    posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.5,
+    rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Of each way, per round.")] = 3.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Feeds a second of one caller, beside a SQL query and Redis sorted sets merged on read. Prints one JSON object."""
+    from loadtest.generate_bench import Plan as Generation
+    from loadtest.generate_bench import measure
+
+    plan = Generation(followees=followees, posts_each=posts_each, rounds=rounds, seconds=seconds)
+    try:
+        figures = measure(viewers or [10_000], plan, lambda line: print(line, file=sys.stderr))
+    except (RuntimeError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
 @app.command("hostile", epilog="Example: loadtest hostile --odd 10000")
 def hostile(
     viewers: Annotated[int, typer.Option(min=10, max=1_000_000, help="Resident feeds.")] = 5_000,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.request import urlopen
 
 import msgspec
@@ -75,9 +75,9 @@ def nginx(folder: Path, page: bytes) -> Iterator[Peer]:
 
 
 @contextmanager
-def redis(viewers: int, items: int, seed: int) -> Iterator[Peer]:
-    """Redis with a sorted set of JSON items for each viewer, named as redis-benchmark names them."""
-    _need("redis-server", "redis-benchmark")
+def bare_redis() -> Iterator[tuple[Any, Peer]]:
+    """An empty Redis and a client of it. Raises NotHere, or ModuleNotFoundError without the client."""
+    _need("redis-server")
     from redis import Redis
 
     port = _free_port()
@@ -85,16 +85,24 @@ def redis(viewers: int, items: int, seed: int) -> Iterator[Peer]:
     with _process(command, stdout=subprocess.DEVNULL) as process:
         _until_open(port)
         with Redis(port=port) as store:
-            pipe = store.pipeline(transaction=False)
-            for number, (_, bulk) in enumerate(feeds(viewers, items, seed, 1.7e9)):
-                members = {
-                    msgspec.json.encode(item._asdict()): float(items - rank) for rank, item in enumerate(FeedMap(bulk))
-                }
-                pipe.zadd(f"v{number:012}", members)
-                if number % 50 == 49:
-                    pipe.execute()
-            pipe.execute()
-        yield Peer(port, process.pid)
+            yield store, Peer(port, process.pid)
+
+
+@contextmanager
+def redis(viewers: int, items: int, seed: int) -> Iterator[Peer]:
+    """Redis with a sorted set of JSON items for each viewer, named as redis-benchmark names them."""
+    _need("redis-benchmark")
+    with bare_redis() as (store, peer):
+        pipe = store.pipeline(transaction=False)
+        for number, (_, bulk) in enumerate(feeds(viewers, items, seed, 1.7e9)):
+            members = {
+                msgspec.json.encode(item._asdict()): float(items - rank) for rank, item in enumerate(FeedMap(bulk))
+            }
+            pipe.zadd(f"v{number:012}", members)
+            if number % 50 == 49:
+                pipe.execute()
+        pipe.execute()
+        yield peer
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy import event as hook
 from feedgen.config import Log
 from feedgen.errors import LogError
 from feedgen.eventlog import _LOCKS, EventLog
-from tests.contracts import postgres
+from loadtest import postgres
 from tests.contracts.event_log import EventLogContract, Holder, Opener, ids_in, login, logins
 
 

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from feedgen.config import Settings
 from feedgen.events import Event
 from feedgen.explaining import FeedExplainer
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, encode_bulk
-from feedgen.pipeline import Pipeline, Ranked
+from feedgen.pipeline import Pipeline
 from feedgen.ranking.features import FEATURES
+from feedgen.selection.epoch import Epoch
 from feedgen.state.state import State
 from tests.twin import Twin
 from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, events, folded, items_of
@@ -88,14 +91,15 @@ def test_one_viewer_who_fails_does_not_take_the_batch_along(monkeypatch: pytest.
     story = Story()
     story.tell("a", "post", "p")
     story.tell("v", "login")
-    rank = story.pipeline.rank
+    batches = story.pipeline._batches
+    make = batches.make
 
-    def breaks(viewer: int, now: float) -> Ranked:
-        if viewer == story.state.users.find("v"):
+    def breaks(viewers: NDArray[np.int64], epoch: Epoch, now: float) -> Any:
+        if story.state.users.find("v") in viewers:
             raise ValueError("a broken scorer")
-        return rank(viewer, now)
+        return make(viewers, epoch, now)
 
-    monkeypatch.setattr(story.pipeline, "rank", breaks)
+    monkeypatch.setattr(batches, "make", breaks)
     failed, unknown, made = story.pipeline.generate(["v", "nobody", "a"], NOW)
     assert isinstance(failed, ValueError)
     assert unknown is None

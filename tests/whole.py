@@ -55,6 +55,7 @@ NOT_TOLD: Final[dict[type, set[str]]] = {
     # names that only a superseded claim or edit gave are no one's: what holds a name is told by it
     State: {"topic_names", "languages", "_folds"},
     # the newest post of everyone may be one that turned out to be another's; it bounds memory, and no feed
+    Symbols: {"_bounds", "_data", "_lock"},  # the same names as bytes
     Posts: {"_newest", "_symbols", "_retention_s", "_per_author"},
     PostAttributes: {"_topic_names", "_languages", "_set", "_empty"},
     UserAttributes: {"_languages"},
@@ -144,7 +145,7 @@ def _posts(state: State, now: float) -> dict[str, Any]:
         "reviews": _switches(posts._reviews, name, str),
         "recent": sorted(
             (user(author), [name(post) for post in recent if posts.created[post] >= since])
-            for author, recent in posts._recent.items()
+            for author, recent in ((author, posts._recent.of(author).tolist()) for author in range(len(state.users)))
             if any(posts.created[post] >= since for post in recent)
         ),
         "live_count": posts.live_count,
@@ -198,13 +199,17 @@ def _impressions(state: State) -> dict[str, Any]:
         **{
             name: sorted(
                 (user(viewer), post(item), day)
-                for viewer in latest._packed
+                for viewer in range(len(state.users))
                 for item, day in rows_of(*latest.of(viewer, 0.0))
             )
             for name, latest in (("seen", impressions.seen), ("served", impressions.served))
         },
         "views": sorted(zip(state.post_ids.names, impressions.views(len(state.post_ids)).tolist(), strict=True)),
-        "hidden": sorted((user(viewer), post(item)) for viewer, items in impressions._hidden.items() for item in items),
+        "hidden": sorted(
+            (user(viewer), post(item))
+            for viewer in range(len(state.users))
+            for item in impressions.hidden_from(viewer).tolist()
+        ),
     }
 
 

@@ -1,12 +1,15 @@
 """What generates feeds, put together: log → keeper → state → pipeline → pool → store."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from feedgen.commands.console import Reporter
+from feedgen.batch import warm
+from feedgen.commands.console import Reporter, to_stderr
 from feedgen.commands.partial import PartialViewStore
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
@@ -17,10 +20,14 @@ from feedgen.feed.roles import Clock, FeedStore
 from feedgen.feed.store import SqliteFeedStore
 from feedgen.gate import EpochGate
 from feedgen.keeper import StateKeeper
+from feedgen.offloop import in_thread
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
 from feedgen.sweeper import Sweeper
 from feedgen.worker import WorkerPool
+
+_SAID_AFTER_S: Final = 3.0
+"""Reading kernels from disk takes less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,15 @@ def need_data(settings: Settings, data_dir: Path) -> None:
         raise ForefeedError(f"no event log in {data_dir}; fill one with: feedgen import SOURCE --data {data_dir}")
 
 
+async def _compiled() -> None:
+    """The kernels, compiled or read; says so when it takes long, which is once on a machine."""
+    warming = asyncio.ensure_future(in_thread(warm))
+    await asyncio.wait({warming}, timeout=_SAID_AFTER_S)
+    if not warming.done():
+        to_stderr("feedgen: compiling the generation; this once, about a minute")
+    await warming
+
+
 @asynccontextmanager
 async def open_engine(
     settings: Settings, data_dir: Path, clock: Clock, *, until_ts: float | None = None
@@ -78,6 +94,7 @@ async def open_engine(
         store = PartialViewStore(file, keeper)
         with Counting("folding the log", "events", await log.count()) as counting:
             await keeper.catch_up(until_ts, counting.add)
+        await _compiled()
         pipeline = Pipeline(state, settings)
         sweeper = Sweeper(state, pipeline, gate, store, clock, settings.worker, settings.cache)
         await sweeper.load()

@@ -12,7 +12,7 @@ from feedgen.selection.taste import match
 from feedgen.state.engagement import UNIT
 
 _DAY_S: Final = 86_400.0
-_MORE: Final = 1.01
+MORE: Final = 1.01
 """How well an interest match must fit the viewer's taste, 1 being the average post."""
 
 
@@ -129,7 +129,7 @@ class Interest:
         """O(pool)."""
         posts = beyond(context, context.epoch.pool)
         liking = match(context.state, context.taste, posts)
-        posts, liking = posts[liking > _MORE], liking[liking > _MORE]
+        posts, liking = posts[liking > MORE], liking[liking > MORE]
         cap = min(self._cap, room)
         worth = -liking * np.maximum(context.epoch.popularity[posts] + UNIT, 0)
         return posts[best(context.state.post_ids.names, posts, cap, worth, -context.state.posts.created[posts])]

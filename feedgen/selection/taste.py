@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from feedgen.state.columns import ragged
 from feedgen.state.state import State
 
-_ROUNDS: Final = 3
+ROUNDS: Final = 3
 """Each round reads a followee's topics anew in the light of the others'; the fourth changes hardly anything."""
-_SMOOTH: Final = 0.3
+SMOOTH: Final = 0.3
 """Weight of a followee's topics as they are, beside those read in the light of the others'."""
 _RAREST: Final = 64.0
 """A topic counts so many times an average one at most."""
-_GRID: Final = float(1 << 22)
+GRID: Final = float(1 << 22)
 """What is summed is a multiple of 2⁻²² first: such sums are exact, so they do not depend on the order of arrival."""
-_UNDECIDED: Final = 15.0
+UNDECIDED: Final = 15.0
 """Followees' votes thought to be spread over all topics: two followees alone say little, a hundred say much."""
-_PRIOR: Final = 2.0
+PRIOR: Final = 2.0
 """Engagements with a topic that count as expected and met before there is any."""
 
 
@@ -40,16 +40,21 @@ def taste(
     what was there (`exposed`). O(topics of all these posts).
     """
     posts_about = state.about_posts.posts_about
-    alive = posts_about > 0  # which topics only a superseded claim named depends on the order of arrival
+    rare, alive = rarity(posts_about)
     count = int(np.count_nonzero(alive))
     if not count:
         return np.ones(len(posts_about))
-    usual = posts_about.sum() / count
-    rarity = np.where(alive, np.minimum(usual / np.maximum(posts_about, 1), _RAREST), 0.0)
-    cares = count * _of_follows(state, offered, rarity, count) * _of_deeds(state, exposed, engaged)
-    cares = np.where(alive, _on_grid(cares) + 1 / _GRID, 0.0)
+    cares = count * _of_follows(state, offered, rare, count) * _of_deeds(state, exposed, engaged)
+    cares = np.where(alive, _on_grid(cares) + 1 / GRID, 0.0)
     mean_one: NDArray[np.float64] = cares * (count / cares.sum())
     return mean_one
+
+
+def rarity(posts_about: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """By topic: how much rarer than the average one it is, at most 64, and whether any post is about it. O(topics)."""
+    alive = posts_about > 0  # which topics only a superseded claim named depends on the order of arrival
+    usual = posts_about.sum() / max(int(np.count_nonzero(alive)), 1)
+    return np.where(alive, np.minimum(usual / np.maximum(posts_about, 1), _RAREST), 0.0), alive
 
 
 def _of_follows(state: State, offered: Offered, rarity: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -62,17 +67,17 @@ def _of_follows(state: State, offered: Offered, rarity: NDArray[np.float64], cou
     share = 1.0 / counts[offered.posts][row]
     plain = _votes(share, topic, owner, offered.followees, len(rarity))
     cares: NDArray[np.float64] = np.ones(len(rarity))
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         weight = share * (rarity * cares)[topic]
-        cares = _votes(weight, topic, owner, offered.followees, len(rarity)) + _SMOOTH * plain
-    return _on_grid(cares + _UNDECIDED / offered.followees / count)
+        cares = _votes(weight, topic, owner, offered.followees, len(rarity)) + SMOOTH * plain
+    return _on_grid(cares + UNDECIDED / offered.followees / count)
 
 
 def _votes(
     weight: NDArray[np.float64], topic: NDArray[np.int32], owner: NDArray[np.int64], owners: int, topics: int
 ) -> NDArray[np.float64]:
     """Share of each topic in the votes; sums to 1."""
-    weight = _on_grid(weight) + 1 / _GRID
+    weight = _on_grid(weight) + 1 / GRID
     whole = np.bincount(owner, weights=weight, minlength=owners)
     votes = np.bincount(topic, weights=_on_grid(weight / whole[owner]), minlength=topics)
     share: NDArray[np.float64] = votes / votes.sum()
@@ -80,7 +85,7 @@ def _votes(
 
 
 def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    on_grid: NDArray[np.float64] = np.rint(values * _GRID) / _GRID
+    on_grid: NDArray[np.float64] = np.rint(values * GRID) / GRID
     return on_grid
 
 
@@ -91,7 +96,7 @@ def _of_deeds(
     met = _topic_counts(state, engaged)
     there = _topic_counts(state, exposed)
     expected = there * (met.sum() / max(there.sum(), 1.0))
-    ratio: NDArray[np.float64] = (met + _PRIOR) / (expected + _PRIOR)
+    ratio: NDArray[np.float64] = (met + PRIOR) / (expected + PRIOR)
     return ratio
 
 

@@ -13,17 +13,19 @@ _TAIL_SHARE: Final = 8
 """The long index is built anew once the rows behind it are an eighth of it: each row is sorted some ten times."""
 
 
-class _Index(NamedTuple):
-    """The rows of post p are `rows[starts[p]:starts[p + 1]]`."""
+class PostIndex(NamedTuple):
+    """The rows of post p are those from `starts[p]` to `starts[p + 1]`; posts past the end have none."""
 
     starts: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    who: NDArray[np.int32]
+    value: NDArray[np.uint32]
 
 
-def _index(keys: NDArray[np.int32], first: int, posts: int) -> _Index:
-    starts = np.zeros(posts + 1, np.int64)
-    np.cumsum(np.bincount(keys, minlength=posts), out=starts[1:])
-    return _Index(starts, np.argsort(keys, kind="stable") + first)
+def _index(post: NDArray[np.int32], who: NDArray[np.int32], value: NDArray[np.uint32]) -> PostIndex:
+    starts = np.zeros(int(post.max(initial=-1)) + 2, np.int64)
+    np.cumsum(np.bincount(post, minlength=len(starts) - 1), out=starts[1:])
+    order = np.argsort(post, kind="stable")
+    return PostIndex(starts, who[order], value[order])
 
 
 class Rows(NamedTuple):
@@ -35,14 +37,14 @@ class Rows(NamedTuple):
 
 
 class ByPost:
-    """Append-only rows (post, who, value): int32, int32, int64. 20 bytes a row, the index included."""
+    """Append-only rows (post, who, value): int32, int32, uint32. 20 bytes a row, the index included."""
 
     def __init__(self) -> None:
         self._post = array("i")
         self._who = array("i")
-        self._value = array("q")
+        self._value = array("I")
         self._lock = threading.Lock()
-        self._long = self._short = _index(np.empty(0, np.int32), 0, 0)
+        self._long = self._short = _index(*(np.empty(0, np.int32),) * 2, np.empty(0, np.uint32))
         self._reach = 0
 
     def __len__(self) -> int:
@@ -60,33 +62,37 @@ class ByPost:
         O(rows found); the first read after rows were appended sorts those, O(new log new), and now and then all of
         them. Safe in several threads at once.
         """
-        with self._lock:
-            indices = self._settled()
-        found, places = [], []
-        for starts, rows in indices:
-            known = np.flatnonzero(posts < len(starts) - 1)
+        whos, values, places = [], [], []
+        for index in self.indices:
+            known = np.flatnonzero(posts < len(index.starts) - 1)
             at = posts[known]
-            flat, row = ragged(starts[at], starts[at + 1] - starts[at])
-            found.append(rows[flat])
+            flat, row = ragged(index.starts[at], index.starts[at + 1] - index.starts[at])
+            whos.append(index.who[flat].astype(np.int64))
+            values.append(index.value[flat].astype(np.int64))
             places.append(known[row])
-        row, place = np.concatenate(found), np.concatenate(places)
-        # Views of arrays that only the fold lets grow, and no longer than this line: a view would forbid it.
-        who, value = np.frombuffer(self._who, np.int32)[row], np.frombuffer(self._value, np.int64)[row]
-        return place, Rows(posts[place].astype(np.int64), who.astype(np.int64), value)
+        place = np.concatenate(places)
+        return place, Rows(posts[place].astype(np.int64), np.concatenate(whos), np.concatenate(values))
+
+    @property
+    def indices(self) -> tuple[PostIndex, PostIndex]:
+        """All rows, in two parts: those sorted some time ago, and those since. Costs as `of` does."""
+        with self._lock:
+            return self._settled()
 
     def since(self, first: int) -> Rows:
         """The rows appended from number `first` on; copies. O(rows found)."""
-        post, who, value = copied(self._post[first:]), copied(self._who[first:]), copied(self._value[first:])
-        return Rows(post.astype(np.int64), who.astype(np.int64), value)
+        post, who, value = self._columns(first)
+        return Rows(post.astype(np.int64), who.astype(np.int64), value.astype(np.int64))
 
-    def _settled(self) -> tuple[_Index, _Index]:
-        count, sorted_count = len(self._post), len(self._long.rows)
+    def _columns(self, first: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32]]:
+        return copied(self._post[first:]), copied(self._who[first:]), copied(self._value[first:])
+
+    def _settled(self) -> tuple[PostIndex, PostIndex]:
+        count, sorted_count = len(self._post), len(self._long.who)
         if count != self._reach:
             if count - sorted_count > sorted_count // _TAIL_SHARE:
-                keys = copied(self._post)
-                self._long = _index(keys, 0, int(keys.max()) + 1)
+                self._long = _index(*self._columns(0))
                 sorted_count = count
-            tail = copied(self._post[sorted_count:])
-            self._short = _index(tail, sorted_count, int(tail.max()) + 1 if len(tail) else 0)
+            self._short = _index(*self._columns(sorted_count))
             self._reach = count
         return self._long, self._short

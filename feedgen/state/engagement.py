@@ -7,15 +7,15 @@ before they are added, so that sums do not depend on the order of arrival.
 
 import threading
 from array import array
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.bypost import ByPost, Rows
-from feedgen.state.columns import SECONDS_PER_HOUR, Column, copied
+from feedgen.state.bypost import ByPost, PostIndex, Rows
+from feedgen.state.columns import SECONDS_PER_HOUR, Column
+from feedgen.state.lists import Lists, Spans
 from feedgen.state.toggles import NEVER, Before, Toggles
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
@@ -27,10 +27,10 @@ UNIT: Final = 1 << 20
 WINDOWS: Final = {"1h": 1, "1d": 24, "3d": 72, "7d": 168}
 """Hours of each window: so many whole ones, and the one that has begun."""
 
-_BACK: Final = 1
-_HOUR_MASK: Final = (1 << 27) - 1  # hours until the year 17,281; `--now` may be as far as 9,999
-_KIND_MASK: Final = (1 << 4) - 1
-_POST_SHIFT: Final = 32
+BACK: Final = 1
+HOUR_MASK: Final = (1 << 27) - 1  # hours until the year 17,281; `--now` may be as far as 9,999
+KIND_MASK: Final = (1 << 4) - 1
+POST_SHIFT: Final = 32
 
 
 def hour_of(ts: float) -> int:
@@ -58,7 +58,7 @@ class Engagements(NamedTuple):
 
 def _unpack(rows: Rows) -> Engagements:
     value = rows.value
-    return Engagements(rows.post, rows.who, value >> 5 & _HOUR_MASK, value >> 1 & _KIND_MASK, 1 - 2 * (value & _BACK))
+    return Engagements(rows.post, rows.who, value >> 5 & HOUR_MASK, value >> 1 & KIND_MASK, 1 - 2 * (value & BACK))
 
 
 def by_half_life(hours: float) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
@@ -109,7 +109,7 @@ class Engagement:
     def __init__(self, popularity: Decay) -> None:
         self._switches = {kind: Toggles() for kind in ("like", *KINDS[AGAINST:])}
         self._rows = ByPost()
-        self._by_viewer: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
+        self._by_viewer = Lists(np.int64)
         self._counts = array("q")
         self._popularity = popularity
         self._cache_lock = threading.Lock()
@@ -143,18 +143,27 @@ class Engagement:
 
     def _enter(self, viewer: int, post: int, value: int) -> None:
         self._rows.append(post, viewer, value)
-        if value >> 1 & _KIND_MASK >= AGAINST:
+        if value >> 1 & KIND_MASK >= AGAINST:
             return
-        self._by_viewer[viewer].append(post << _POST_SHIFT | value)
+        self._by_viewer.append(viewer, post << POST_SHIFT | value)
         if post >= len(self._counts):
             self._counts.extend([0] * (post + 1 - len(self._counts)))
-        self._counts[post] += -1 if value & _BACK else 1
+        self._counts[post] += -1 if value & BACK else 1
 
     def of_viewer(self, viewer: int) -> Engagements:
         """Everything the viewer did in favour of a post; copies. O(n)."""
-        own = self._by_viewer.get(viewer)
-        packed = copied(own) if own is not None else np.empty(0, np.int64)
-        return _unpack(Rows(packed >> _POST_SHIFT, np.full(len(packed), viewer), packed))
+        packed = self._by_viewer.of(viewer)
+        return _unpack(Rows(packed >> POST_SHIFT, np.full(len(packed), viewer), packed))
+
+    @property
+    def by_viewer(self) -> Spans:
+        """What each viewer did in favour of posts, as post << POST_SHIFT | value; views until the next fold."""
+        return self._by_viewer.spans
+
+    @property
+    def by_post(self) -> tuple[PostIndex, PostIndex]:
+        """Everything done with each post, in two parts; see ByPost.indices."""
+        return self._rows.indices
 
     def of_posts(self, posts: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], Engagements]:
         """Everything done with `posts`, and the position among them of each one's post; copies. See ByPost.of."""

@@ -1,12 +1,11 @@
 """Who follows, blocks and mutes whom."""
 
 from array import array
-from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import copied
+from feedgen.state.lists import Lists, Spans
 from feedgen.state.toggles import Toggles
 
 
@@ -17,10 +16,10 @@ class Graph:
         self._follows = Toggles()
         self._blocks = Toggles()
         self._mutes = Toggles()
-        self._followees: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
-        self._followed_at: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
+        self._followees = Lists(np.int32)
+        self._followed_at = Lists(np.float64)
         self._followers = array("q")
-        self._barred: defaultdict[int, set[int]] = defaultdict(set)
+        self._barred = Lists(np.int32)
         self.follow_count = 0
 
     def follow(self, viewer: int, author: int, on: bool, ts: float, event_id: str) -> None:
@@ -28,15 +27,13 @@ class Graph:
         before = self._follows.decide(viewer, author, on, ts, event_id)
         if before is None or not (before.on or on):
             return
-        followees, followed_at = self._followees[viewer], self._followed_at[viewer]
         if not before.on:
-            followees.append(author)
-            followed_at.append(ts)
+            self._followees.append(viewer, author)
+            self._followed_at.append(viewer, ts)
         elif on:
-            followed_at[followees.index(author)] = ts
+            self._followed_at.of(viewer)[self._followees.of(viewer) == author] = ts
         else:
-            at = followees.index(author)
-            del followees[at], followed_at[at]
+            self._followed_at.drop_at(viewer, self._followees.drop(viewer, author))
         self._count(author, int(on) - int(before.on))
 
     def _count(self, author: int, change: int) -> None:
@@ -46,32 +43,29 @@ class Graph:
         self.follow_count += change
 
     def block(self, actor: int, target: int, on: bool, ts: float, event_id: str) -> None:
-        """Block or unblock; a block hides either from the other. O(1)."""
+        """Block or unblock; a block hides either from the other. O(barred)."""
         if self._blocks.decide(actor, target, on, ts, event_id) is not None:
             self._rebar(actor, target)
             self._rebar(target, actor)
 
     def mute(self, actor: int, target: int, on: bool, ts: float, event_id: str) -> None:
-        """Mute or unmute; a mute hides the target from the actor. O(1)."""
+        """Mute or unmute; a mute hides the target from the actor. O(barred)."""
         if self._mutes.decide(actor, target, on, ts, event_id) is not None:
             self._rebar(actor, target)
 
     def _rebar(self, viewer: int, author: int) -> None:
         either_way = self._blocks.is_on(viewer, author) or self._blocks.is_on(author, viewer)
+        self._barred.drop(viewer, author)
         if either_way or self._mutes.is_on(viewer, author):
-            self._barred[viewer].add(author)
-        elif viewer in self._barred:
-            self._barred[viewer].discard(author)
+            self._barred.append(viewer, author)
 
     def followees(self, viewer: int) -> NDArray[np.int32]:
         """Authors the viewer follows, in no order of meaning; int32, a copy. O(followees)."""
-        followed = self._followees.get(viewer)
-        return copied(followed) if followed is not None else np.empty(0, np.int32)
+        return self._followees.of(viewer).copy()
 
     def followed_at(self, viewer: int) -> NDArray[np.float64]:
         """When each of `followees` was followed, the last time (s); a copy. O(followees)."""
-        times = self._followed_at.get(viewer)
-        return copied(times) if times is not None else np.empty(0, np.float64)
+        return self._followed_at.of(viewer).copy()
 
     def follows(self, viewer: int, author: int) -> bool:
         """Whether the viewer follows the author. O(1)."""
@@ -85,4 +79,9 @@ class Graph:
 
     def barred(self, viewer: int) -> NDArray[np.int32]:
         """Authors blocked either way or muted by the viewer, ascending; int32, a copy."""
-        return np.array(sorted(self._barred.get(viewer, ())), np.int32)
+        return np.sort(self._barred.of(viewer))
+
+    @property
+    def columns(self) -> tuple[Spans, Spans, Spans]:
+        """Of all viewers: followees, when each was followed, and who is barred; views until the next fold."""
+        return self._followees.spans, self._followed_at.spans, self._barred.spans

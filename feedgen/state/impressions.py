@@ -1,13 +1,12 @@
 """Which posts a viewer has seen, and which the viewer asked not to see."""
 
 from array import array
-from collections import defaultdict
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import copied
+from feedgen.state.lists import Lists, Spans
 from feedgen.state.symbols import Symbols
 
 _DAY_S: Final = 86_400
@@ -22,15 +21,15 @@ class LatestPosts:
         self._posts = posts
         self._days = days
         self._per_viewer = per_viewer
-        self._packed: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
+        self._packed = Lists(np.int64)
 
     def add(self, viewer: int, posts: list[int], ts: float) -> None:
         """Amortised O(posts)."""
         day = int(ts // _DAY_S) << 32
-        packed = self._packed[viewer]
-        packed.extend([day | post for post in posts])
+        self._packed.extend(viewer, [day | post for post in posts])
+        packed = self._packed.of(viewer)
         if len(packed) > 2 * self._per_viewer:
-            self._packed[viewer] = array("q", self._latest(copied(packed)).tobytes())
+            self._packed.put(viewer, self._latest(packed))
 
     def _latest(self, packed: NDArray[np.int64]) -> NDArray[np.int64]:
         """Each post once, at its last day; of these the latest `per_viewer`, by day, ties by outside id."""
@@ -45,13 +44,20 @@ class LatestPosts:
 
     def of(self, viewer: int, now: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Posts of today (UTC) or of the `days` days before, each once, and its last day; copies. O(n log n)."""
-        packed = self._packed.get(viewer)
-        if packed is None:
+        every = self._packed.of(viewer)
+        if not len(every):
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        since = int(now // _DAY_S - self._days) << 32
-        every = copied(packed)
-        latest = self._latest(every[every >= since])
+        latest = self._latest(every[every >= self.since(now)])
         return latest & _POST_MASK, latest >> 32
+
+    def since(self, now: float) -> int:
+        """The least entry that is not too old to count at `now` (s)."""
+        return int(now // _DAY_S - self._days) << 32
+
+    @property
+    def spans(self) -> Spans:
+        """All entries of all viewers, as they came; views until the next fold."""
+        return self._packed.spans
 
 
 class Impressions:
@@ -61,7 +67,7 @@ class Impressions:
         self.seen = LatestPosts(posts, days, per_viewer)
         self.served = LatestPosts(posts, days, per_viewer)
         self._views = array("q")
-        self._hidden: defaultdict[int, set[int]] = defaultdict(set)
+        self._hidden = Lists(np.int32)
 
     def see(self, viewer: int, posts: list[int], ts: float) -> None:
         """The viewer saw these posts. Amortised O(posts)."""
@@ -73,8 +79,9 @@ class Impressions:
             self._views[post] += 1
 
     def hide(self, viewer: int, post: int) -> None:
-        """The viewer hid, reported or was not interested in the post. O(1)."""
-        self._hidden[viewer].add(post)
+        """The viewer hid, reported or was not interested in the post. O(hidden)."""
+        if post not in self._hidden.of(viewer):
+            self._hidden.append(viewer, post)
 
     def views(self, posts: int) -> NDArray[np.int64]:
         """How often each post was seen, by anyone; a copy of `posts` entries. O(posts)."""
@@ -84,4 +91,9 @@ class Impressions:
 
     def hidden_from(self, viewer: int) -> NDArray[np.int64]:
         """Posts the viewer does not want to see, ascending; copies."""
-        return np.array(sorted(self._hidden.get(viewer, ())), np.int64)
+        return np.sort(self._hidden.of(viewer)).astype(np.int64)
+
+    @property
+    def hidden(self) -> Spans:
+        """Posts each viewer does not want to see; views until the next fold."""
+        return self._hidden.spans

@@ -1,14 +1,13 @@
 """Posts in columns, and the recent ones of each author."""
 
-from array import array
 from bisect import bisect_left
-from collections import defaultdict
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import Column, EventIds
+from feedgen.state.columns import Column, EventIds, ragged
+from feedgen.state.lists import Lists, Spans
 from feedgen.state.symbols import Symbols
 from feedgen.state.toggles import Toggles
 
@@ -40,7 +39,7 @@ class Posts:
         self._reviews = Toggles()
         self._event = Column(np.int64, 0)
         self._ids = EventIds()
-        self._recent: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
+        self._recent = Lists(np.int32)
         self._newest = 0.0
         self.live_count = 0
 
@@ -97,45 +96,46 @@ class Posts:
 
     def _enter(self, author: int, post: int, ts: float) -> None:
         """Into the author's recent posts, oldest first by (created, id)."""
-        recent = self._recent[author]
-        if recent and ts <= self._created[recent[-1]]:
-            at = bisect_left(recent, self._order(post), key=self._order)
-            recent.insert(at, post)
+        recent = self._recent.of(author)
+        if len(recent) and ts <= self._created[int(recent[-1])]:
+            at = bisect_left(recent.tolist(), self._order(post), key=self._order)
+            self._recent.put(author, np.insert(recent, at, post))
         else:
-            recent.append(post)
+            self._recent.append(author, post)
         self._newest = max(self._newest, ts)
         horizon = self._newest - self._retention_s
+        recent = self._recent.of(author)
         surplus = max(0, len(recent) - self._per_author)
-        while surplus < len(recent) and self._created[recent[surplus]] < horizon:
+        while surplus < len(recent) and self._created[int(recent[surplus])] < horizon:
             surplus += 1
         if surplus:
-            del recent[:surplus]
+            self._recent.put(author, recent[surplus:].copy())
 
     def _leave(self, author: int, post: int) -> None:
         """Out of the author's recent posts; what the cap had pushed out for it comes back."""
-        recent = self._recent[author]
-        if post not in recent:
-            return
-        if len(recent) < self._per_author:
-            recent.remove(post)
+        full = len(self._recent.of(author)) >= self._per_author
+        if self._recent.drop(author, post) < 0 or not full:
             return
         others = [other for other in np.flatnonzero(self._author.values == author).tolist() if other != post]
-        self._recent[author] = array("i", sorted(others, key=self._order)[-self._per_author :])
+        self._recent.put(author, np.array(sorted(others, key=self._order)[-self._per_author :], np.int32))
 
     def _order(self, post: int) -> tuple[float, str]:
         return float(self._created[post]), self._symbols.name(post)
 
     def recent_of_all(self, authors: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Recent posts of several authors, author after author, each oldest first; and how many each has. Copies."""
-        none: array[int] = array("i")
-        parts = [self._recent.get(author, none) for author in authors.tolist()]
-        counts = np.array([len(part) for part in parts], np.int32)
-        posts = np.empty(int(counts.sum()), np.int32)
-        at = 0
-        for part in parts:
-            posts[at : at + len(part)] = part
-            at += len(part)
+        starts, every_count, values = self._recent.spans
+        known = authors[authors < len(starts)]
+        counts = np.zeros(len(authors), np.int32)
+        counts[authors < len(starts)] = every_count[known]
+        flat, _ = ragged(starts[known], every_count[known])
+        posts: NDArray[np.int32] = values[flat]
         return posts, counts
+
+    @property
+    def recent(self) -> Spans:
+        """Recent posts of every author, each oldest first; views until the next fold."""
+        return self._recent.spans
 
     @property
     def author(self) -> NDArray[np.int32]:

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from feedgen.config import Ranking
 from feedgen.config import State as StateSettings
 from feedgen.events import Event
@@ -20,6 +23,12 @@ _DAY_S = 86_400.0
 def kind_weights(ranking: Ranking) -> dict[str, float]:
     """What one engagement of each kind counts; kinds without a setting count nothing."""
     return {kind: getattr(ranking, kind) for kind in KINDS if hasattr(ranking, kind)}
+
+
+def weights_by_kind(ranking: Ranking) -> NDArray[np.float64]:
+    """The same, in the order of KINDS; float64."""
+    weights = kind_weights(ranking)
+    return np.array([weights.get(kind, 0.0) for kind in KINDS])
 
 
 class State:

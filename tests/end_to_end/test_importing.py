@@ -21,7 +21,7 @@ from feedgen.errors import ConfigError, ImportFailed
 from feedgen.eventlog import EventLog
 from feedgen.importers.intake import pour
 from feedgen.importers.sql import DatabaseSource
-from tests.contracts import postgres
+from loadtest import postgres
 from tests.end_to_end.conftest import in_bash
 from tests.importers.histories import Made, git, many, repository
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from feedgen.state.bypost import ByPost
 
 Row = tuple[int, int, int]
-rows = st.tuples(st.integers(0, 9), st.integers(0, (1 << 31) - 1), st.integers(-(1 << 62), 1 << 62))
+rows = st.tuples(st.integers(0, 9), st.integers(0, (1 << 31) - 1), st.integers(0, (1 << 32) - 1))
 wanted = st.lists(st.integers(0, 14), unique=True, max_size=6)
 
 

@@ -29,7 +29,7 @@ def test_it_keeps_the_latest_by_day_then_id(
         impressions.see(0, posts, (1_000 + day) * DAY + 5.0)
         for post in posts:
             last[post] = max(day, last.get(post, 0))
-        assert len(impressions.seen._packed[0]) <= 2 * bound + len(posts)
+        assert len(impressions.seen._packed.of(0)) <= 2 * bound + len(posts)
     shown, days_of = impressions.seen.of(0, (1_000 + today) * DAY)
     recent = [post for post, day in last.items() if day >= int(1_000 + today - days) - 1_000]
     expected = sorted(recent, key=lambda post: (-last[post], symbols.name(post)))[:bound]

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of its own for the tests, from binaries on this machine."""
+"""A real PostgreSQL server of its own, for tests and benchmarks, from binaries on this machine."""
 
 import os
 import shutil

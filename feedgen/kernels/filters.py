@@ -1,0 +1,85 @@
+"""Which candidates may be shown to one viewer: what selection.filters defines, counted under the first that removes."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.kernels.columns import Columns, PostColumns, Rules, Viewers
+from feedgen.kernels.compiled import compiled
+from feedgen.kernels.marks import GROWN, SEEN, Marks, list_of
+from feedgen.state.attributes import NONE
+
+FILTERS: Final = ("own", "deleted", "withheld", "age", "sensitive", "language", "blocked", "hidden", "seen")
+KEPT: Final = -1
+
+
+@compiled
+def _by_state(posts: PostColumns, viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]) -> None:
+    """own, deleted, withheld."""
+    author, deleted, withheld = posts.author, posts.deleted, posts.withheld
+    for at in range(len(which)):
+        post = which[at]
+        if author[post] == viewer:
+            by[at] = 0
+        elif deleted[post]:
+            by[at] = 1
+        elif withheld[post]:
+            by[at] = 2
+
+
+@compiled
+def _by_fitness(
+    posts: PostColumns, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
+) -> None:
+    """age, sensitive, language."""
+    author, min_age, sensitive, languages = posts.author, posts.min_age, posts.sensitive, posts.language
+    age, own, common = viewers.age[row], viewers.language[row], rules.common_language
+    minor = viewers.age_known[row] and age < rules.adult_age
+    for at in range(len(which)):
+        post = which[at]
+        if by[at] != KEPT:
+            continue
+        if min_age[post] > age:
+            by[at] = 3
+        elif sensitive[post] and (minor or not near[author[post]]):
+            by[at] = 4
+        elif own != NONE and not near[author[post]]:
+            language = languages[post]
+            if language != NONE and language != own and language != common:
+                by[at] = 5
+
+
+@compiled
+def _by_viewer(
+    columns: Columns, mark: NDArray[np.uint8], viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]
+) -> None:
+    """blocked, hidden, seen."""
+    author = columns.posts.author
+    barred, hidden = list_of(columns.people.barred, viewer), list_of(columns.people.hidden, viewer)
+    for at in range(len(which)):
+        post = which[at]
+        if by[at] != KEPT:
+            continue
+        if len(barred) and author[post] in barred:
+            by[at] = 6
+        elif len(hidden) and post in hidden:
+            by[at] = 7
+        elif mark[post] & SEEN and not mark[post] & GROWN:
+            by[at] = 8
+
+
+@compiled
+def keep(
+    columns: Columns, marks: Marks, rules: Rules, viewers: Viewers, row: int, posts: Any, removed: Any
+) -> NDArray[np.bool_]:
+    """Which of `posts` stay; counts the others in `removed`, by filter. O(posts × barred, hidden)."""
+    by = np.full(len(posts), KEPT, np.int8)
+    viewer = viewers.who[row]
+    _by_state(columns.posts, viewer, posts, by)
+    _by_fitness(columns.posts, marks.near, rules, viewers, row, posts, by)
+    _by_viewer(columns, marks.post, viewer, posts, by)
+    for at in range(len(posts)):
+        if by[at] != KEPT:
+            removed[by[at]] += 1
+    return by == KEPT

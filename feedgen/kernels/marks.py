@@ -1,0 +1,146 @@
+"""Scratch by post and by user that one thread uses for viewer after viewer, and leaves clean after each."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.kernels.columns import Columns, Rules
+from feedgen.kernels.compiled import compiled
+from feedgen.kernels.picking import Keys, picked
+from feedgen.state.bypost import PostIndex
+from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
+from feedgen.state.lists import Spans
+
+VIEWED: Final = 1
+ENGAGED: Final = 2
+GROWN: Final = 4
+TAKEN: Final = 8
+SEEN: Final = VIEWED | ENGAGED
+"""Who engaged with a post has seen it."""
+_POST_MASK: Final = (1 << 32) - 1
+
+
+class Marks(NamedTuple):
+    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: by user, whether the viewer
+    follows them or is them. `slot`: by user, −1 or the number of a candidate's author. `cell`: by (topic, number of
+    topics), −1 or a position."""
+
+    post: NDArray[np.uint8]
+    place: NDArray[np.int32]
+    near: NDArray[np.uint8]
+    slot: NDArray[np.int32]
+    cell: NDArray[np.int32]
+
+
+class Past(NamedTuple):
+    """What one viewer saw and did: posts `viewed` (and the last day of each), and those engaged with and not taken
+    back (`favoured`), each once."""
+
+    viewed: NDArray[np.int32]
+    day: NDArray[np.int64]
+    favoured: NDArray[np.int32]
+
+
+@compiled
+def list_of(spans: Spans, owner: int) -> NDArray[np.int32]:
+    """The owner's list; a view."""
+    if owner >= len(spans.starts):
+        return spans.values[:0]
+    return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
+
+
+@compiled
+def mark_near(columns: Columns, marks: Marks, viewer: int, value: int) -> None:
+    """Set `near` of the viewer and of whom the viewer follows."""
+    near = marks.near
+    for author in list_of(columns.people.followees, viewer):
+        near[author] = value
+    marks.near[viewer] = value
+
+
+@compiled
+def viewed(columns: Columns, marks: Marks, rules: Rules, viewer: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Posts the viewer saw lately, each once, and its last day; marks them. Past the bound the latest, ties by id."""
+    entries = list_of(columns.people.viewed, viewer)
+    posts, days = np.empty(len(entries), np.int32), np.empty(len(entries), np.int64)
+    count, since, mark, place = 0, rules.viewed_since, marks.post, marks.place
+    for entry in entries:
+        if entry < since:
+            continue
+        post, day = entry & _POST_MASK, entry >> 32
+        if mark[post] & VIEWED:
+            days[place[post]] = max(days[place[post]], day)
+        else:
+            mark[post] |= VIEWED
+            place[post] = count
+            posts[count], days[count] = post, day
+            count += 1
+    posts, days = posts[:count], days[:count]
+    if count <= rules.viewed_most:
+        return posts, days
+    kept = picked(Keys(-days.astype(np.float64), np.zeros(count), posts, columns.posts.names), rules.viewed_most)
+    for post in posts:
+        mark[post] &= ~VIEWED & 255
+    posts, days = posts[kept], days[kept]
+    for post in posts:
+        mark[post] |= VIEWED
+    return posts, days
+
+
+@compiled
+def favoured(columns: Columns, marks: Marks, viewer: int) -> NDArray[np.int32]:
+    """Posts the viewer engaged with and did not take back, each once; marks all ever engaged with."""
+    entries = list_of(columns.people.engaged, viewer)
+    posts, standing = np.empty(len(entries), np.int32), np.zeros(len(entries), np.int32)
+    count, mark, place = 0, marks.post, marks.place
+    for entry in entries:
+        post = entry >> POST_SHIFT
+        if not mark[post] & ENGAGED:
+            mark[post] |= ENGAGED
+            place[post] = count
+            posts[count] = post
+            count += 1
+        standing[place[post]] += 1 - 2 * (entry & BACK)
+    return posts[:count][standing[:count] > 0]
+
+
+@compiled
+def _after(index: PostIndex, post: int, day: int) -> tuple[int, int]:
+    """Standing engagements in favour of a post: those on days after `day`, and all."""
+    after, whole = 0, 0
+    if post < len(index.starts) - 1:
+        for at in range(index.starts[post], index.starts[post + 1]):
+            value = np.int64(index.value[at])
+            if value >> 1 & KIND_MASK < AGAINST:
+                sign = 1 - 2 * (value & BACK)
+                whole += sign
+                after += sign if (value >> 5 & HOUR_MASK) // 24 > day else 0
+    return after, whole
+
+
+@compiled
+def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: Past) -> None:
+    """Mark posts of the network that were seen, left alone, and are much more talked about since."""
+    mark, near, author_of, engaged = marks.post, marks.near, columns.posts.author, columns.shared.engaged
+    least, times, posts, days = rules.grown_min, rules.grown_times, past.viewed, past.day
+    for at in range(len(posts)):
+        post, author = posts[at], author_of[posts[at]]
+        if author < 0 or author == viewer or not near[author] or mark[post] & ENGAGED or engaged[post] < least:
+            continue
+        after, whole = _after(columns.long_index, post, days[at])
+        later, more = _after(columns.short_index, post, days[at])
+        after, whole = after + later, whole + more
+        if after >= least and after >= times * (whole - after):
+            mark[post] |= GROWN
+
+
+@compiled
+def clean(columns: Columns, marks: Marks, viewer: int, past: Past) -> None:
+    """Take back what was marked for the viewer; candidates and slots are left to who set them."""
+    mark_near(columns, marks, viewer, 0)
+    mark = marks.post
+    for post in past.viewed:
+        mark[post] = 0
+    for entry in list_of(columns.people.engaged, viewer):
+        mark[entry >> POST_SHIFT] = 0

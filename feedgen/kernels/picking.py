@@ -1,0 +1,110 @@
+"""The best of many by two keys, ties by outside id: which they are, and in which order."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.kernels.compiled import compiled
+from feedgen.state.symbols import Names
+
+
+class Keys(NamedTuple):
+    """What is compared, by position: `first`, then `second`, both float64 and ascending, then the names of `ids`."""
+
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    ids: NDArray[np.int32]
+    names: Names
+
+
+@compiled
+def name_before(bounds: NDArray[np.int64], data: NDArray[np.uint8], one: int, other: int) -> bool:
+    """Whether the id numbered `one` sorts before `other`: by bytes, which is by code points. O(length)."""
+    at, end = bounds[one], bounds[one + 1]
+    shift = bounds[other] - at
+    last = min(end, bounds[other + 1] - shift)
+    while at < last:
+        mine, theirs = data[at], data[at + shift]
+        if mine != theirs:
+            return mine < theirs
+        at += 1
+    return end - bounds[one] < bounds[other + 1] - bounds[other]
+
+
+@compiled
+def _tie_before(keys: Keys, one: int, other: int) -> bool:
+    """Whether position `one` sorts before `other`, their first keys being equal. Total where ids differ."""
+    mine, theirs = keys.second[one], keys.second[other]
+    if mine != theirs:
+        return mine < theirs
+    return name_before(keys.names.bounds, keys.names.data, keys.ids[one], keys.ids[other])
+
+
+@compiled
+def _split(keys: Keys, line: NDArray[np.int32], low: int, high: int) -> int:
+    """Positions before the pivot to the left of those after it, from `low` to `high`; where the pivot stands then."""
+    first = keys.first
+    pivot = line[(low + high) >> 1]
+    line[(low + high) >> 1], line[high] = line[high], pivot
+    edge = first[pivot]
+    put = low
+    for at in range(low, high):
+        one = line[at]
+        key = first[one]
+        if key < edge or (key == edge and _tie_before(keys, one, pivot)):
+            line[at], line[put] = line[put], one
+            put += 1
+    line[put], line[high] = pivot, line[put]
+    return put
+
+
+@compiled
+def picked(keys: Keys, count: int) -> NDArray[np.int32]:
+    """The first `count` positions, in no order. Expected O(n)."""
+    line = np.arange(len(keys.ids)).astype(np.int32)
+    if count >= len(line):
+        return line
+    if count < 1:
+        return line[:0]
+    low, high = 0, len(line) - 1
+    while low < high:
+        at = _split(keys, line, low, high)
+        if at < count:
+            low = at + 1
+        elif at > count:
+            high = at - 1
+        else:
+            break
+    return line[:count]
+
+
+@compiled
+def arranged(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The positions in `line` in order; stable. O(n log n), O(n) where they are in order already."""
+    count, width = len(line), 1
+    source, target = line.copy(), np.empty(len(line), np.int32)
+    while width < count:
+        for low in range(0, count, 2 * width):
+            middle, high = min(low + width, count), min(low + 2 * width, count)
+            _merge(keys, source, target, low, middle, high)
+        source, target = target, source
+        width *= 2
+    return source
+
+
+@compiled
+def _merge(keys: Keys, source: Any, target: Any, low: int, middle: int, high: int) -> None:
+    first = keys.first
+    left, right = low, middle
+    for at in range(low, high):
+        turn = left >= middle
+        if not turn and right < high:
+            mine, theirs = first[source[right]], first[source[left]]
+            turn = mine < theirs or (mine == theirs and _tie_before(keys, source[right], source[left]))
+        if turn:
+            target[at] = source[right]
+            right += 1
+        else:
+            target[at] = source[left]
+            left += 1

@@ -1,0 +1,166 @@
+"""Kernels: each equal to a plain twin; a batch makes the same bytes as the stages one by one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedgen import diversity
+from feedgen.events import Event
+from feedgen.feed import ids
+from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
+from feedgen.kernels import mixing, packing, picking
+from feedgen.pipeline import Pipeline, Ranked
+from feedgen.state.lists import Lists
+from feedgen.state.state import State
+from feedgen.state.symbols import Names, Symbols
+from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, events, folded
+
+LOOKS = (NOW, NOW + HOUR, NOW + 2 * DAY)
+texts = st.one_of(
+    st.text(max_size=6).filter(lambda text: text.isprintable()),
+    st.text("0123456789abcdef", min_size=2, max_size=2),
+    st.text("0123456789abcdef", min_size=18, max_size=18),
+    st.integers(-(1 << 64), 1 << 64).map(str),
+    st.sampled_from(("-0", "007", "-9223372036854775808", "9223372036854775807", "9223372036854775808", "-", "+1")),
+)
+
+
+def named(names: Sequence[str]) -> Names:
+    """The ids as kernels see them."""
+    symbols = Symbols()
+    for name in names:
+        symbols.intern(name)
+    return symbols.encoded
+
+
+def plain(state: State, pipeline: Pipeline, ranked: Ranked) -> Bulk:
+    """The record of a feed ranked stage by stage."""
+    names, people = state.post_ids.names, state.users.names
+    shared = pipeline.diversity.explore_share
+    return bulk_of_columns(
+        pipeline.trending(ranked.context.now).generation,
+        [names[post] for post in ranked.posts.tolist()],
+        [people[author] for author in state.posts.author[ranked.posts].tolist()],
+        ranked.diverse.adjusted[ranked.diverse.order],
+        [source.name for source in pipeline.sources],
+        ranked.origin.tolist(),
+        state.posts.created[ranked.posts],
+        Exploration(shared, ranked.diverse.explored),
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(events(), st.sampled_from(LOOKS))
+def test_a_batch_makes_the_same_bytes_as_the_stages_one_by_one(found: list[Event], now: float) -> None:
+    state = folded(found)
+    pipeline = Pipeline(state, SMALL)
+    counted = dict.fromkeys(pipeline.counted, 0)
+    for viewer, made in zip(PEOPLE, pipeline.generate(PEOPLE, now), strict=True):
+        ranked = pipeline.rank_by_id(viewer, now)
+        if ranked is None:
+            assert made is None
+            continue
+        assert isinstance(made, Bulk), made
+        assert encode_bulk(made) == encode_bulk(plain(state, pipeline, ranked))
+        for name, count in ranked.candidates.items():
+            counted[f"source_{name}"] += count
+        for name, count in ranked.removed.items():
+            counted[f"filter_{name}"] += count
+        counted["spam_damped"] += int(np.count_nonzero(ranked.all_damped))
+    assert dict(pipeline.counted) == counted
+
+
+def test_a_batch_larger_than_what_is_held_at_once_and_one_that_grows() -> None:
+    story = Story()
+    people = [f"v{number}" for number in range(40)]
+    for person in people:
+        story.tell(person, "follow", "ann", days=9)
+        story.tell(person, "post", f"by-{person}", days=1)
+    story.tell("ann", "post", "p", days=1)
+    whole = story.pipeline.generate(people, NOW)
+    assert whole == [story.pipeline.generate([person], NOW)[0] for person in people]
+    for number in range(300):  # state outgrows the scratch of the thread
+        story.tell(f"w{number}", "post", f"more-{number}", days=2)
+    again = story.pipeline.generate([*people, *(f"w{number}" for number in range(300))], NOW)
+    assert all(isinstance(feed, Bulk) for feed in again)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(texts, unique=True, max_size=12), st.data())
+def test_ids_are_packed_as_the_record_packs_them(names: list[str], data: st.DataObject) -> None:
+    which = data.draw(st.permutations(range(len(names))))
+    packed = packing.pack_ids(named(names), np.array(which, np.int32))
+    plainly = ids.pack_ids([names[one] for one in which])
+    kind = packing.KINDS[packed.kind]
+    assert (kind, packed.width, packed.data.tobytes(), packed.ends.tobytes()) == (
+        *(plainly.kind, plainly.width, plainly.data, plainly.ends),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from((0.0, 1.0, 2.5)), st.sampled_from((0.0, 7.0)), texts), unique_by=lambda t: t[2]),
+    st.integers(0, 40),
+)
+def test_the_best_are_picked_and_arranged_by_keys_then_id(rows: list[tuple[float, float, str]], count: int) -> None:
+    order = sorted(range(len(rows)), key=lambda at: rows[at])
+    first, second = (np.array([row[key] for row in rows], np.float64) for key in (0, 1))
+    keys = picking.Keys(first, second, np.arange(len(rows), dtype=np.int32), named([row[2] for row in rows]))
+    best = picking.picked(keys, count)
+    assert sorted(best.tolist()) == sorted(order[:count])
+    assert picking.arranged(keys, best).tolist() == order[:count]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 4))
+def test_media_are_parted_as_diversity_parts_them(media: list[int], places: int) -> None:
+    order = np.arange(len(media)).astype(np.int32)
+    mixing.part_media(order, np.array(media, np.uint8), places)
+    assert order.tolist() == diversity.part_media(media, places)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 60), st.floats(0, 1), st.text(max_size=4))
+def test_places_are_explored_as_diversity_explores_them(count: int, share: float, key: str) -> None:
+    digest = diversity.shake_128(key.encode("utf-8", "surrogatepass")).digest(8 * count)
+    words = np.frombuffer(digest, "<u4").reshape(count, 2).copy()
+    order, explored = np.arange(count).astype(np.int32), np.zeros(count, np.bool_)
+    mixing.explore(order, words, share, explored)
+    expected, drawn = diversity.explore(list(range(count)), share, key)
+    assert (order.tolist(), explored.tolist()) == (expected, drawn.tolist())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 9), st.sampled_from(("append", "drop", "put", "extend")))))
+def test_lists_hold_what_lists_hold(deeds: list[tuple[int, int, str]]) -> None:
+    lists, plainly = Lists(np.int32), {owner: list[int]() for owner in range(5)}
+    for owner, value, deed in deeds:
+        own = plainly[owner]
+        if deed == "append":
+            lists.append(owner, value)
+            own.append(value)
+        elif deed == "extend":
+            lists.extend(owner, [value] * abs(value))
+            own.extend([value] * abs(value))
+        elif deed == "put":
+            lists.put(owner, np.arange(value + 9, dtype=np.int32))
+            plainly[owner] = list(range(value + 9))
+        else:
+            at = lists.drop(owner, value)
+            assert at == (own.index(value) if value in own else -1)
+            own[:] = [*own[:at], *own[at + 1 :]] if at >= 0 else own
+        starts, counts, values = lists.spans
+        for one, expected in plainly.items():
+            assert lists.of(one).tolist() == expected
+            if one < len(starts):
+                assert values[starts[one] : starts[one] + counts[one]].tolist() == expected
+
+
+def test_scores_that_are_not_finite_come_last() -> None:
+    scores = np.empty(3)
+    mixing.score(np.array([[1.0, np.inf, 3.0]]), np.ones(1), scores)
+    assert scores.tolist() == [1.0, 0.0, 3.0]
+    mixing.score(np.array([[np.nan]]), np.ones(1), scores[:1])
+    assert scores[0] == 0.0
