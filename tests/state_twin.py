@@ -79,7 +79,8 @@ class StateTwin:
         twin = cls(settings, year, len(in_time))
         for event in in_time:
             twin.people.add(event.actor)
-            twin.active[event.actor] = event.ts
+            if event.type != "serve":
+                twin.active[event.actor] = event.ts
             if event.type == "user":
                 twin.about[event.actor].update(event.attrs)
             elif event.type == "login":
