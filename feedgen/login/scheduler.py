@@ -18,7 +18,8 @@ _PATIENCE: Final = 0.8
 """A generation is put off while the chance within the next tick is below this share of the price's; 1 would be even."""
 _TICKS_BY_SHARE: Final = ((1 / 3, 1), (1 / 20, 3), (1 / 200, 6))
 """Chance at least this share of the price: look again after so many ticks."""
-_TICKS_AT_MOST: Final = 24
+_LOOK_AGAIN_S: Final = 7_200.0
+"""Nobody who is waited for is looked at later than that, unless a tick is longer."""
 _LATELY_S: Final = 7_200.0
 """Away no longer, nobody is looked at more than three ticks later: many come back."""
 
@@ -166,17 +167,20 @@ class Scheduler:
         return due[away]
 
     def _look_later(self, viewers: Ints, share: Floats, now: float) -> None:
-        ticks = np.full(len(viewers), _TICKS_AT_MOST)
+        at_most = max(1, int(_LOOK_AGAIN_S / self._tick_s))
+        ticks = np.full(len(viewers), at_most)
         for least, count in reversed(_TICKS_BY_SHARE):
-            ticks[share >= least] = count
+            ticks[share >= least] = min(count, at_most)
         rows = self._predictor.habits.rows[viewers]
         lately = now - np.maximum(rows["came"], rows["left"]).astype(np.float64) < _LATELY_S
         ticks[lately] = np.minimum(ticks[lately], 3)
-        self._look_at(viewers, now + ticks * self._tick_s)
+        self._put(viewers, int(now // self._tick_s) + ticks)  # by ticks: a step late by a moment does not cost one more
 
     def _look_at(self, viewers: Ints, at: Floats) -> None:
         """Put viewers where the step at or after `at` finds them; an earlier wish is forgotten."""
-        ticks = np.ceil(at / self._tick_s).astype(np.int64)
+        self._put(viewers, np.ceil(at / self._tick_s).astype(np.int64))
+
+    def _put(self, viewers: Ints, ticks: Ints) -> None:
         ticks = np.maximum(ticks, self._passed + 1)
         self._look[viewers] = ticks
         order = np.argsort(ticks, kind="stable")

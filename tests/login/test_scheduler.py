@@ -50,10 +50,15 @@ def known(viewers: int, ago_s: float = DAY) -> Habits:
 
 
 def scheduler(
-    given: Given, habits: Habits, budget: Budget | None = None, gains: Gains | None = None, longest_s: float = 1e12
+    given: Given,
+    habits: Habits,
+    budget: Budget | None = None,
+    gains: Gains | None = None,
+    longest_s: float = 1e12,
+    tick_s: float = TICK,
 ) -> Scheduler:
     made = Scheduler(
-        Predictor(habits, given), budget or purse(), fresh_s=FRESH, tick_s=TICK, longest_s=longest_s,
+        Predictor(habits, given), budget or purse(), fresh_s=FRESH, tick_s=tick_s, longest_s=longest_s,
         active_s=14 * DAY, gains=gains,
     )  # fmt: skip
     made.visited(np.arange(habits.count), START)
@@ -133,15 +138,32 @@ def test_after_a_pause_everyone_due_is_found() -> None:
     plan.check()
 
 
-def test_a_million_viewers_wait_and_a_step_looks_at_those_due_only() -> None:
-    habits = known(1_000_000)
+@pytest.mark.parametrize("late_s", [0.0, 0.7])
+@pytest.mark.parametrize("tick_s", [30.0, 300.0, 420.0, 1_800.0, 7_200.0, 10_000.0])
+@pytest.mark.parametrize("chance", [1e-6, 0.003])
+def test_everyone_is_looked_at_every_two_hours_whatever_a_tick_is(chance: float, tick_s: float, late_s: float) -> None:
+    plan = scheduler(Given({0: chance}), known(1), held(purse()), tick_s=tick_s)
+    looked = []
+    for now in np.arange(np.ceil(START / tick_s) * tick_s, START + 12 * 3_600.0, tick_s) + late_s:
+        before = plan.counts.looked
+        plan.step(float(now))
+        looked += [now] * (plan.counts.looked - before)
+    apart = np.diff(looked)
+    assert len(apart) >= 3
+    assert (apart <= max(7_200.0, tick_s) + 1e-6).all()
+    if chance == 1e-6:  # and as seldom as that allows: a step costs what is due
+        assert (apart > 7_200.0 - tick_s).all()
+
+
+def test_many_wait_and_a_step_looks_at_those_due_only() -> None:
+    habits = known(100_000)
     plan = scheduler(Given({}), habits, held(purse()))
-    plan.made(np.arange(1_000_000), np.full(1_000_000, float(START)))
+    plan.made(np.arange(100_000), np.full(100_000, float(START)))
     plan.visited(np.arange(100), START)
-    assert plan.waiting() == 1_000_000
+    assert plan.waiting() == 100_000
     plan.step(START + TICK)
     assert plan.counts.looked == 0
-    assert plan.waiting() == 1_000_000
+    assert plan.waiting() == 100_000
 
 
 @pytest.mark.parametrize("worth", [0.3, 0.02])
