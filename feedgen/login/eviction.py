@@ -13,7 +13,7 @@ from feedgen.login.visits import Reader, Visits
 from feedgen.state.habits import Habits, Ints
 
 LOOKED_AT: Final = 64
-"""Least recently read feeds among which the one to leave is chosen; as in cacheserver/residency.py."""
+"""Least recently read feeds among which the one to leave is chosen: asking about all would cost O(capacity)."""
 FIRST_TAU_S: Final = 28_800.0
 TAU_SHARE: Final = 0.02
 """A feed is worth keeping for about as long as feeds last: the mean time since the last read of those that leave."""

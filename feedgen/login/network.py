@@ -67,10 +67,10 @@ class Network:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise ModelError(f"{path} is no login model ({error}); make it anew: feedgen train-logins") from None
+            raise ModelError(f"{path} is no login model ({error})") from None
         sizes = (COUNT, *HIDDEN, len(SPAN_ENDS_S))
         if [each.shape for each in weights] != list(pairwise(sizes)):
-            raise ModelError(f"{path} is a login model of another version; make it anew: feedgen train-logins")
+            raise ModelError(f"{path} is a login model of another version; it must be trained anew")
         return network
 
 

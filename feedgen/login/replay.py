@@ -1,4 +1,4 @@
-"""Logins replayed with a virtual clock through the predictor and the scheduler that run live."""
+"""Logins replayed with a virtual clock through the predictor and the scheduler."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
