@@ -20,8 +20,9 @@ install: .venv/.installed
 demo: install
 	@$(BIN)/feedgen demo $(ARGS)
 
+# One BLAS thread: the login network's matrices are small, and two threads on a shared machine wait for each other.
 test: install
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

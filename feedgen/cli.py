@@ -260,6 +260,36 @@ def status_(config_path: ConfigOption = None, data: DataOption = None) -> None:
     _run(inspecting.status(settings, data_dir))
 
 
+SessionsArgument = Annotated[
+    str, typer.Argument(metavar="SESSIONS", help="A JSON Lines file of logins and logouts, - for stdin.")
+]
+
+
+@app.command("schedule-replay")
+def schedule_replay_(
+    sessions: SessionsArgument,
+    begin: Annotated[float, typer.Option("--from", metavar="T1", parser=parse_now, help="Where the period begins.")],
+    until: Annotated[float, typer.Option("--until", metavar="T2", parser=parse_now, help="Where it ends.")],
+    budget: Annotated[float, typer.Option("--budget", min=0.1, max=1_000, help="Generations per login, in the mean.")],
+    dump: Annotated[Path | None, typer.Option(metavar="FILE", help="Write each generation there, a line each.")] = None,
+    eviction: Annotated[bool, typer.Option("--eviction", help="Also compare evictions: LRU, ours, Belady's.")] = False,
+    curve: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the hit rate over budgets there.")] = None,
+    config_path: ConfigOption = None,
+) -> None:
+    """Say how a period's logins would have been met: learn from before T1, replay T1 to T2 with a virtual clock.
+
+    Nothing later than the moment is used. Stdout has hit and stale rates and generations per login, beside baselines.
+
+    Example: feedgen schedule-replay sessions.jsonl.gz --from 2021-07-01 --until 2022-01-01 --budget 10 --dump out.jsonl
+    """
+    if begin >= until:
+        raise typer.BadParameter("--until must be later than --from")
+    from feedgen.commands import scheduling
+
+    settings = config.load(config_path)
+    scheduling.show(settings, sessions, begin, until, budget, dump=dump, eviction=eviction, curve=curve)
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """The console entry point: `args` without the program's name. An error leaves as one line and an exit status."""
     _hold_standard_streams()

@@ -143,6 +143,14 @@ class Worker(_Section, frozen=True):
     fold_poll_s: Seconds = 0.2
 
 
+class Scheduler(_Section, frozen=True):
+    """For whom feeds are generated before they come (docs/scheduling.md)."""
+
+    tick_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
+    least_chance: Annotated[float, Meta(gt=0, lt=1)] = 0.001
+    longest_days: Positive = 7.0
+
+
 class Server(_Section, frozen=True):
     """The HTTP side of the cache server."""
 
@@ -279,6 +287,7 @@ class Settings(_Section, frozen=True):
     diversity: Diversity = Diversity()
     feed: Feed = Feed()
     worker: Worker = Worker()
+    scheduler: Scheduler = Scheduler()
     server: Server = Server()
     cache: Cache = Cache()
     import_: Import = msgspec.field(default=Import(), name="import")

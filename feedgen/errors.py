@@ -35,3 +35,7 @@ class QueueFull(ForefeedError):
 
 class ImportFailed(ForefeedError):
     """The source of an import is missing, unreadable or of a kind nobody reads."""
+
+
+class ModelError(ForefeedError):
+    """A model cannot be read, or not be trained from what there is."""

@@ -1,0 +1,1 @@
+"""Who will come, and when; and whom to generate for."""

@@ -1,0 +1,217 @@
+"""Whom to generate for, and when: where one more generation meets most logins for its cost.
+
+A viewer is looked at again when something may have changed: when the feed goes stale, after a visit, or after a while
+(the longer, the further the chance of a login is below the price). A step costs what is due in it, not what there is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from feedgen.login.budget import Budget
+from feedgen.login.predictor import Predictor
+from feedgen.state.habits import FORGOTTEN_S, SILENT_S, Flags, Floats, Ints
+
+_PATIENCE: Final = 0.8
+"""A generation is put off while the chance within the next tick is below this share of the price's; 1 would be even."""
+_TICKS_BY_SHARE: Final = ((1 / 3, 1), (1 / 20, 3), (1 / 200, 6))
+"""Chance at least this share of the price: look again after so many ticks."""
+_LOOK_AGAIN_S: Final = 7_200.0
+"""Nobody who is waited for is looked at later than that, unless a tick is longer."""
+_LATELY_S: Final = 7_200.0
+"""Away no longer, nobody is looked at more than three ticks later: many come back."""
+
+Gains = Callable[[Ints, Floats], Floats]
+"""(viewers, when each one's feed was made) → what a generation would bring each, 0 nothing to 1."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of those who were looked at."""
+
+    looked: int = 0
+    chosen: int = 0
+    nothing_new: int = 0
+    """Worth it by their chance, but no followee posted anything."""
+    waited: int = 0
+    """Worth it, and put off: nearly all of their chance lies later."""
+    overdue: int = 0
+    """Chosen because it had been too long, whatever their chance."""
+    shed: int = 0
+    """Worth it, but there was no room or no budget."""
+
+
+class Scheduler:
+    """Pure: told of visits and generations, asked at every tick. Times are seconds since the epoch."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        budget: Budget,
+        *,
+        fresh_s: float,
+        tick_s: float,
+        longest_s: float,
+        active_s: float,
+        gains: Gains | None = None,
+        account_of: Ints | None = None,
+    ) -> None:
+        """`longest_s`: who did come within `active_s` waits no longer for a generation.
+
+        `account_of`: the budget's account by viewer, the last one for viewers past its end; else there is one account.
+        """
+        self._predictor = predictor
+        self.budget = budget
+        self._fresh_s = fresh_s
+        self._tick_s = tick_s
+        self._longest_s = longest_s
+        self._active_s = active_s
+        self._gains = gains
+        self._account_of = np.zeros(0, np.int64) if account_of is None else account_of
+        self._made = np.full(64, -np.inf)
+        self._look = np.full(64, -1, np.int64)
+        self._wheel: dict[int, list[Ints]] = {}
+        self._passed = 0
+        self.counts = Counts()
+
+    def made(self, viewers: Ints, at: Floats) -> None:
+        """Feeds were generated; they are fresh for a while. O(viewers)."""
+        self._reach(viewers)
+        self._made[viewers] = np.maximum(self._made[viewers], at)
+        self._look_at(viewers, self._made[viewers] + self._fresh_s)
+
+    def visited(self, viewers: Ints, now: float) -> None:
+        """These viewers came or left before `now`: they are looked at with the next step. O(viewers)."""
+        self._reach(viewers)
+        self._look_at(viewers, np.maximum(self._made[viewers] + self._fresh_s, now))
+
+    def waiting(self) -> int:
+        """Viewers that some step will look at. O(viewers)."""
+        return int((self._look >= 0).sum())
+
+    def age_s(self, viewers: Ints, now: float) -> Floats:
+        """How old the viewers' feeds are; inf for none. O(viewers)."""
+        self._reach(viewers)
+        return now - self._made[viewers]
+
+    def step(self, now: float, room: int | None = None) -> Ints:
+        """Whom to generate for now, the most worth first, `room` of them at most; they count as made.
+
+        O(viewers due). Those left out for want of room or budget are looked at again with the next tick.
+        """
+        self.budget.settle(now)
+        due = self._due(now)
+        due = self._without_present(due, now)
+        if not len(due):
+            return due
+        self.counts.looked += len(due)
+        soon, fresh = self._predictor.within(due, now, self._tick_s, self._fresh_s)
+        gain = np.ones(len(due)) if self._gains is None else self._gains(due, self._made[due])
+        account = self._accounts(due)
+        price = self.budget.price[account]
+        worth = fresh * gain
+        likely = fresh >= price
+        rises = soon < _PATIENCE * price * self._tick_s / self._fresh_s
+        overdue = self._overdue(due, now)
+        self.counts.nothing_new += int((likely & (gain == 0)).sum())
+        self.counts.waited += int(((worth >= price) & rises).sum())
+        wanted = ((worth >= price) & ~rises) | overdue & (gain > 0)
+        chosen = self._affordable(due, worth, wanted, overdue, room)
+        self.budget.spend(account[chosen])
+        self.counts.overdue += int((overdue[chosen] & ~(worth >= price)[chosen]).sum())
+        kept = np.ones(len(due), np.bool_)
+        kept[chosen] = False
+        self._look_later(due[kept], (fresh / price)[kept], now)
+        self.made(due[chosen], np.full(len(chosen), now))
+        self.counts.chosen += len(chosen)
+        return due[chosen]
+
+    def _affordable(
+        self,
+        due: Ints,
+        worth: Floats,
+        wanted: Flags,
+        overdue: Flags,
+        room: int | None,
+    ) -> Ints:
+        order = np.flatnonzero(wanted)
+        order = order[np.lexsort((due[order], -worth[order], ~overdue[order]))]
+        paid = order[~self.budget.exhausted[self._accounts(due[order])]]
+        affordable: Ints = paid[:room]
+        self.counts.shed += len(order) - len(affordable)
+        return affordable
+
+    def _accounts(self, viewers: Ints) -> Ints:
+        if not len(self._account_of):
+            return np.zeros(len(viewers), np.int64)
+        last = len(self._account_of) - 1
+        known = self._account_of[np.minimum(viewers, last)]
+        accounts: Ints = np.where(viewers > last, len(self.budget.price) - 1, known)
+        return accounts
+
+    def _overdue(self, due: Ints, now: float) -> Flags:
+        came = self._predictor.habits.rows["came"][due].astype(np.float64)
+        since = np.maximum(self._made[due], came)  # a visit keeps a feed fresh as well
+        overdue: Flags = (now - since >= self._longest_s) & (now - came < self._active_s)
+        return overdue
+
+    def _without_present(self, due: Ints, now: float) -> Ints:
+        """Those who are away; who is there is kept fresh by live updates, and is looked at when it leaves."""
+        away = self._predictor.habits.away(due, now)
+        there = due[~away]
+        rows = self._predictor.habits.rows[there]
+        lasts = np.where(rows["left"] > 0, FORGOTTEN_S, SILENT_S)
+        self._look_at(there, np.maximum(rows["came"] + lasts, now + self._tick_s))
+        return due[away]
+
+    def _look_later(self, viewers: Ints, share: Floats, now: float) -> None:
+        at_most = max(1, int(_LOOK_AGAIN_S / self._tick_s))
+        ticks = np.full(len(viewers), at_most)
+        for least, count in reversed(_TICKS_BY_SHARE):
+            ticks[share >= least] = min(count, at_most)
+        rows = self._predictor.habits.rows[viewers]
+        lately = now - np.maximum(rows["came"], rows["left"]).astype(np.float64) < _LATELY_S
+        ticks[lately] = np.minimum(ticks[lately], 3)
+        self._put(viewers, int(now // self._tick_s) + ticks)  # by ticks: a step late by a moment does not cost one more
+
+    def _look_at(self, viewers: Ints, at: Floats) -> None:
+        """Put viewers where the step at or after `at` finds them; an earlier wish is forgotten."""
+        self._put(viewers, np.ceil(at / self._tick_s).astype(np.int64))
+
+    def _put(self, viewers: Ints, ticks: Ints) -> None:
+        ticks = np.maximum(ticks, self._passed + 1)
+        self._look[viewers] = ticks
+        order = np.argsort(ticks, kind="stable")
+        firsts = np.flatnonzero(np.diff(ticks[order], prepend=-1))
+        for part in np.split(order, firsts[1:]) if len(order) else ():
+            self._wheel.setdefault(int(ticks[part[0]]), []).append(viewers[part])
+
+    def _due(self, now: float) -> Ints:
+        tick = int(now // self._tick_s)
+        # After a pause the whole of it is due; a step past what the wheel holds costs what it holds.
+        passed = range(self._passed + 1, tick + 1)
+        spokes = passed if len(passed) <= len(self._wheel) else sorted(at for at in self._wheel if at <= tick)
+        due = [self._still(viewers, at) for at in spokes for viewers in self._wheel.pop(at, ())]
+        self._passed = max(self._passed, tick)
+        return np.unique(np.concatenate(due)) if due else np.zeros(0, np.int64)
+
+    def _still(self, viewers: Ints, tick: int) -> Ints:
+        still: Ints = viewers[self._look[viewers] == tick]
+        self._look[still] = -1
+        return still
+
+    def _reach(self, viewers: Ints) -> None:
+        count = int(viewers.max(initial=-1)) + 1
+        if count > len(self._made):
+            more = max(count, 2 * len(self._made)) - len(self._made)
+            self._made = np.append(self._made, np.full(more, -np.inf))
+            self._look = np.append(self._look, np.full(more, -1, np.int64))
+
+    def check(self) -> None:
+        """Assert every invariant. For tests. O(viewers + wheel)."""
+        held = {(tick, int(viewer)) for tick, parts in self._wheel.items() for part in parts for viewer in part}
+        for viewer in np.flatnonzero(self._look >= 0).tolist():
+            assert (int(self._look[viewer]), viewer) in held, "a viewer would never be looked at"
+        assert all(tick > self._passed for tick in self._wheel), "a spoke of the past is left"
