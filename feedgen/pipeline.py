@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from feedgen.batch import AT_ONCE, BatchMaker
 from feedgen.config import Settings
 from feedgen.diversity import Diverse, Diversifier
-from feedgen.feed.record import Bulk, Exploration, FeedItem, Generation, bulk_of_columns
+from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
 from feedgen.ranking.features import FeatureMaker, weights_of
 from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
 from feedgen.ranking.spam import SpamDamper
@@ -193,7 +193,16 @@ class Pipeline:
         posts = posts[(self._state.posts.created[posts] <= now) & ~about.sensitive[posts] & (about.min_age[posts] == 0)]
         scores = np.linspace(1.0, 0.0, len(posts)) if len(posts) > 1 else np.ones(len(posts))
         origin = np.full(len(posts), self._reasons.index(Trending.name), np.uint8)
-        return self._pack(_generation(epoch, now), posts, scores, origin)
+        names, users = self._state.post_ids.names, self._state.users.names
+        return bulk_of_columns(
+            _generation(epoch, now),
+            [names[post] for post in posts.tolist()],
+            [users[author] for author in self._state.posts.author[posts].tolist()],
+            scores,
+            self._reasons,
+            origin.tobytes(),
+            self._state.posts.created[posts],
+        )
 
     def known_post_created_at(self, item_id: str) -> float | None:
         """When a known post was created (s), None for an id that names none. O(1)."""
@@ -238,26 +247,6 @@ class Pipeline:
             if epoch is None or (epoch.watermark, epoch.hour) != (self._state.watermark, hour):
                 epoch = self._epoch = epoch_of(self._state, hour, self._retention_s, self._items)
             return epoch
-
-    def _pack(
-        self,
-        generation: Generation,
-        posts: NDArray[np.int32],
-        scores: NDArray[np.float64],
-        origin: NDArray[np.uint8],
-        exploration: Exploration | None = None,
-    ) -> Bulk:
-        names, users = self._state.post_ids.names, self._state.users.names
-        return bulk_of_columns(
-            generation,
-            [names[post] for post in posts.tolist()],
-            [users[author] for author in self._state.posts.author[posts].tolist()],
-            scores,
-            self._reasons,
-            origin.tobytes(),
-            self._state.posts.created[posts],
-            exploration,
-        )
 
 
 def _generation(epoch: Epoch, now: float) -> Generation:

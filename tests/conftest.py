@@ -1,11 +1,32 @@
-"""Before any test: the kernels compiled, once for all workers and the commands they start."""
+"""Before any test, the kernels compiled, once for all workers and their commands; and a command run in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from feedgen import cli
 from feedgen.batch import warm
+
+Said = tuple[int, str, str]
+Feedgen = Callable[..., Said]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Two workers would compile the same at the same time, and a command that a test waits for would be late."""
     if not hasattr(config, "workerinput"):
         warm()
+
+
+@pytest.fixture
+def feedgen(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Feedgen:
+    """Run a command in this process: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: str) -> Said:
+        with pytest.raises(SystemExit) as end:
+            cli.main(args)
+        assert isinstance(end.value.code, int)
+        return end.value.code, *capfd.readouterr()
+
+    return run

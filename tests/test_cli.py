@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,26 +19,10 @@ import typer
 
 from feedgen import cli
 from feedgen.commands.console import Reporter, one_line
+from tests.conftest import Feedgen
 
 REVIEWS = Path(__file__).parents[2] / "shared" / "data" / "reviews.jsonl.gz"
 REVIEWS_EVENTS = 216_389
-
-Said = tuple[int, str, str]
-Feedgen = Callable[..., Said]
-
-
-@pytest.fixture
-def feedgen(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Feedgen:
-    """Run a command in this process: (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: str) -> Said:
-        with pytest.raises(SystemExit) as end:
-            cli.main(args)
-        assert isinstance(end.value.code, int)
-        return end.value.code, *capfd.readouterr()
-
-    return run
 
 
 def line(number: int) -> str:

@@ -4,7 +4,6 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from cachetools import LRUCache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedgen import cli
 from feedgen.events import Event, decode_json
 from feedgen.login import baselines
 from feedgen.login.budget import OVERSPENT_MOST
@@ -22,6 +20,7 @@ from feedgen.login.predictor import Learnt
 from feedgen.login.replay import Met, Pace, met, regulars, replay
 from feedgen.login.training import train
 from feedgen.login.visits import Visits
+from tests.conftest import Feedgen
 from tests.login.communities import DAY, START, community, drifting, visits
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
@@ -29,9 +28,6 @@ SESSIONS = SHARED / "data" / "sessions.jsonl.gz"
 CHECK = SHARED / "check" / "login_eval.py"
 PACE = Pace(fresh_s=1_800.0, tick_s=600.0, longest_s=7.0 * DAY, active_s=14.0 * DAY, least_price=1e-3)
 BEGIN, UNTIL = START + 26.0 * DAY, START + 32.0 * DAY
-
-Said = tuple[int, str, str]
-Feedgen = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")
@@ -154,19 +150,6 @@ def test_looking_ahead_evicts_better_than_lru(past: Visits, learnt: Learnt) -> N
     got = evictions(larger, START + 30.0 * DAY, until, Learnt(train(larger, START + 30.0 * DAY, moments=2_000)))
     assert [each.capacity for each in got] == [3, 6, 12]
     assert all(each.lru < each.predicted < each.belady for each in got)
-
-
-@pytest.fixture
-def feedgen(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Feedgen:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: str) -> Said:
-        with pytest.raises(SystemExit) as end:
-            cli.main(args)
-        assert isinstance(end.value.code, int)
-        return end.value.code, *capfd.readouterr()
-
-    return run
 
 
 def test_the_command_dumps_every_generation(feedgen: Feedgen, tmp_path: Path) -> None:
