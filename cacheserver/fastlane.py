@@ -190,11 +190,8 @@ class Lane:
             page = self._encode(viewer, shelf, query, wish.media_type)
             if page is None:
                 return None
-        at = page.at
-        shelf.paged_at[at] = self.real
-        if page.last is not None:
-            shelf.ends[at] = page.last
-        if at:
+        shelf.walked(page.at, self.real, page.last)
+        if page.at:
             front = self._front(max(0, int(now - page.made_at)), max(0, int(age_s)))
         else:
             front = self._fronts.get(int(age_s)) or self._kept_front(int(age_s))
@@ -244,9 +241,7 @@ class Lane:
                 entry = self._encode_entry(viewer, shelf, ask, media_type)
                 if entry is None:
                     return None
-            shelf.paged_at[entry.at] = self.real
-            if entry.last is not None:
-                shelf.ends[entry.at] = entry.last
+            shelf.walked(entry.at, self.real, entry.last)
             entries.append(entry.tail)
         self._batches += 1
         self._entries += len(entries)
@@ -284,9 +279,10 @@ class Lane:
 
     def _walk(self, viewer: str, shelf: Shelf, ask: Ask) -> tuple[FeedPage, int, int] | None:
         """The page, which generation it is of, and how many new items wait; None if more than memory is asked for."""
-        if ask.after is not None and ask.generation is None and len(shelf.feeds) > 1:
+        if ask.after is not None and ask.generation is None and shelf.older:
             return None  # where it goes on changes with every page that is read
-        start = place(shelf.feeds, ask)
+        feeds = shelf.feeds
+        start = place(feeds, ask)
         feed = start.feed
         if start.in_tail or (ask.generation is not None and feed.generation != ask.generation):
             return None
@@ -300,7 +296,7 @@ class Lane:
             [Item(*item) for item in items],
             items[-1].item_id if more else None,
         )
-        at = next(at for at, kept in enumerate(shelf.feeds) if kept is feed)
+        at = next(at for at, kept in enumerate(feeds) if kept is feed)
         return page, at, waiting(shelf.current, feed)
 
     def _new_second(self) -> None:

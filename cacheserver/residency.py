@@ -220,7 +220,7 @@ class Residency:
             if shelf.read_at < idle:
                 self._lru.pop(viewer)
                 self.expiries += 1
-            elif len(shelf.feeds) > 1 and shelf.close_sessions(session, self._settings.session_generations):
+            elif shelf.older and shelf.close_sessions(session, self._settings.session_generations):
                 self._account(viewer, shelf)
 
     async def sweep(self) -> None:
@@ -249,7 +249,7 @@ class Residency:
         if shelf.nbytes > self._lru.maxsize and shelf.pages:
             shelf.forget_pages()
             shelf.account()
-        while shelf.nbytes > self._lru.maxsize and shelf.close_sessions(-inf, len(shelf.feeds) - 2):
+        while shelf.nbytes > self._lru.maxsize and shelf.close_sessions(-inf, len(shelf.older or ()) - 1):
             shelf.account()
         if self._order.get(viewer) is shelf:
             self._lru.resize(viewer, held)

@@ -260,8 +260,8 @@ def test_an_access_makes_recent_and_opens_the_session():
     assert get(inside, "u1?limit=2")
     assert list(inside.services.residency)[-1] == "u1"
     assert shelf.read_at >= before
-    assert shelf.paged_at == [shelf.read_at]
-    assert shelf.ends == ["p2"]
+    assert shelf.paged_at == shelf.read_at
+    assert shelf.end == "p2"
 
 
 def test_what_was_removed_is_not_in_a_page_that_was_encoded_before():
