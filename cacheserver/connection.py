@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_answered", "_body_left", "_busy", "_ending", "_handler", "_held", "_lane", "_lingering", "_no_more",
-        "_paused", "_reading", "_slow", "_transport", "_waits", "began_at", "ends", "used_at",
+        "_paused", "_reading", "_slow", "_transport", "_waits", "_write", "began_at", "ends", "used_at",
     )  # fmt: skip
 
     def __init__(self, connections: "Connections") -> None:
@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports only look like one
+        self._write = self._transport.write
         self._transport.set_write_buffer_limits(high=self._all.settings.write_buffer_bytes)
         if not self._all.admit(self):
             self._transport.write(self._all.refusal(_FULL))
@@ -111,7 +112,7 @@ class Connection(asyncio.Protocol):
         assert lane is not None
         page = lane.page(data)
         if page is not None:
-            self._transport.write(page)
+            self._write(page)
             self.used_at = lane.real
             return
         answers, at = lane.answer(data, 0)

@@ -29,8 +29,9 @@ from cacheserver.wish import Wish, wish_of
 
 _GET: Final = b"GET /v1/feeds/"
 BATCH: Final = b"POST /v1/feeds:batchGet HTTP/1.1"
-_VERSION: Final = b" HTTP/1.1"
-_AUTHORIZATION: Final = b"Authorization: "
+"""The line of a batch's request."""
+_VERSION: Final = b" HTTP/1.1\r\n"
+_AUTHORIZATION: Final = b"\r\nAuthorization: "
 _END: Final = b"\r\n\r\n"
 _plain: Final = re.compile(rb"[0-9A-Za-z_~-][0-9A-Za-z._~-]*").fullmatch
 """A user id that is its own percent-encoding, and no dot segment."""
@@ -62,6 +63,7 @@ class Lane:
         self._clock = services.clock
         self._monotonic = services.monotonic
         self._residency = services.residency
+        self._read_at = services.residency.read_at
         self._tailless = services.older is None
         self._settings = services.settings.server
         self._fresh_s = services.settings.cache.fresh_s
@@ -80,20 +82,23 @@ class Lane:
 
     def page(self, data: bytes) -> bytes | None:
         """The answer to `data` if that is one GET of a page, whole and alone, its header fields known; else None."""
-        line, _, block = data.partition(b"\r\n")
+        space = data.find(b" ", 14)
+        rest = data[space:]
         if self._verifier is not None:
-            block = self._verified(line, block)
-        wish = self._known.get(block)
-        if wish is None or not (line.startswith(_GET) and line.endswith(_VERSION)):
+            rest = self._verified(data[4:space], rest)
+        wish = self._known.get(rest)
+        if wish is None or not data.startswith(_GET):
             return None
         self.real = real = self._monotonic()
         if real >= self._second_ends:
             self._new_second()
-        answer = self._page(line[14:-9], wish, self._clock())
+        found = self._hit(data[14:space], wish, self._clock())
+        if found is None:
+            return None
         if self._pages >= _SAMPLE:
             self._took_s = self._monotonic() - real
             self.count()
-        return answer
+        return found[0] + found[1]
 
     def answer(self, data: bytes, at: int) -> tuple[bytes, int]:
         """Answer the requests that `data` holds from `at` on, as far as can be: (answers, where the rest begins).
@@ -104,33 +109,36 @@ class Lane:
         if self.real >= self._second_ends:
             self._new_second()
         now = self._clock()
-        answers: list[bytes] = []
-        size = 0
-        before = self._pages
+        known, hit = self._known.get, self._hit
+        parts: list[bytes] = []
+        size = answered = 0
         while size < _BURST_BYTES and (end := data.find(_END, at)) >= 0:
-            line_end = data.find(b"\r\n", at)
             after = end + 4
-            block = data[line_end + 2 : after]
-            if self._verifier is not None:
-                block = self._verified(data[at:line_end], block)
-            wish = self._wish(block)
-            if wish is None:
+            space = data.find(b" ", at + 14, after)
+            rest = data[space:after]
+            found: tuple[bytes, ...] | None = None
+            if data.startswith(_GET, at):
+                if self._verifier is not None:
+                    rest = self._verified(data[at + 4 : space], rest)
+                wish = known(rest) or self._wish(rest)
+                if wish is not None:
+                    target = data[at + 14 : space]
+                    found = hit(target, wish, now) or self._page(target, wish, now)
+            elif data.startswith(BATCH, at) and self._verifier is None:
+                wish = self._wish(rest)
+                if wish is not None:
+                    after += wish.length or 0
+                    found = self._batch(data[end + 4 : after], wish, now)
+            if found is None:
                 break
-            answer: bytes | None = None
-            if data.startswith(_GET, at) and data.startswith(_VERSION, line_end - 9):
-                answer = self._page(data[at + 14 : line_end - 9], wish, now)
-            elif line_end - at == len(BATCH) and data.startswith(BATCH, at):
-                after += wish.length or 0
-                answer = self._batch(data[end + 4 : after], wish, now)
-            if answer is None:
-                break
-            answers.append(answer)
-            size += len(answer)
+            parts += found
+            size += len(found[-1])
+            answered += 1
             at = after
-        if self._pages > before + _SAMPLE or self._batches:
-            self._took_s = (self._monotonic() - self.real) / len(answers)
+        if answered and (self._pages >= _SAMPLE or self._batches):
+            self._took_s = (self._monotonic() - self.real) / answered
             self.count()
-        return answers[0] if len(answers) == 1 else b"".join(answers), at
+        return b"".join(parts), at
 
     def count(self) -> None:
         """Put what was answered into the books. Each 64th answer is timed, and stands for those before it."""
@@ -145,41 +153,68 @@ class Lane:
                 counts.observe(status, self._took_s * answers, answers)
         self._pages = self._unchanged = self._refused = self._batches = self._entries = 0
 
-    def _verified(self, line: bytes, block: bytes) -> bytes:
-        """`block` without its Authorization if that fits a read without a body; else one that is no request's.
+    def _verified(self, target: bytes, rest: bytes) -> bytes:
+        """`rest` without its Authorization if that fits a read without a body; else one that is no request's.
 
-        Each signature is another, so with them no block would be known again.
+        Each signature is another, so with them no header block would be known again.
         """
         assert self._verifier is not None
-        start = 0 if block.startswith(_AUTHORIZATION) else block.find(b"\r\n" + _AUTHORIZATION) + 2
-        end = block.find(b"\r\n", start)
-        if start == 1 or not line.startswith(_GET) or not line.endswith(_VERSION):
+        start = rest.find(_AUTHORIZATION) + 2
+        end = rest.find(b"\r\n", start)
+        if start == 1:
             return b""
         try:
-            signed = self._verifier.check(b"GET", line[4:-9], block[start + len(_AUTHORIZATION) : end])
+            signed = self._verifier.check(b"GET", target, rest[start + len(_AUTHORIZATION) - 2 : end])
         except Refusal:
             return b""
-        return block[:start] + block[end + 2 :] if signed.nonce == b"" and signed.no_body else b""
+        return rest[:start] + rest[end + 2 :] if signed.nonce == b"" and signed.no_body else b""
 
-    def _wish(self, block: bytes) -> Wish | None:
-        """What the header fields, with the empty line behind them, ask for; remembered if others may ask the same."""
-        wish = self._known.get(block)
-        if wish is None and len(block) <= SHORT:
-            wish = wish_of(block[:-2])
+    def _wish(self, rest: bytes) -> Wish | None:
+        """What a request asks for whose line and header fields end like this, from the blank before its version on.
+
+        Remembered if others may ask the same.
+        """
+        wish = self._known.get(rest)
+        if wish is None and len(rest) <= SHORT and rest.startswith(_VERSION):
+            wish = wish_of(rest[len(_VERSION) : -2])
             if wish is not None and wish.authorized and self._verifier is not None:
                 return None  # a second one, or one that is written in another way
             if wish is not None and wish.etags is None:
                 if len(self._known) >= _KNOWN:
                     self._known.clear()
-                self._known[block] = wish
+                self._known[rest] = wish
         return wish
 
-    def _page(self, target: bytes, wish: Wish, now: float) -> bytes | None:
+    def _hit(self, target: bytes, wish: Wish, now: float) -> tuple[bytes, bytes] | None:
+        """A page of the current generation that is encoded already, in two parts; None for whatever else it is.
+
+        Nine of ten requests end here, so that this is as short as it can be: 1.2 µs with 3,000 residents.
+        """
+        name, _, query = target.partition(b"?")
+        if wish.etags is not None or wish.length is not None or not (name.isalnum() or _plain(name)):
+            return None
+        real = self.real
+        shelf = self._read_at(name.decode(), real)
+        if shelf is None:
+            return None
+        page = shelf.pages.get(query if wish.is_json else (wish.media_type, query))
+        age_s = now - shelf.made_at
+        if page is None or page.at or age_s > self._fresh_s:
+            return None
+        shelf.paged_at = real
+        if page.last is not None:
+            shelf.end = page.last
+        self._pages += 1
+        age = int(age_s)
+        return self._fronts.get(age) or self._kept_front(age), page.tail
+
+    def _page(self, target: bytes, wish: Wish, now: float) -> tuple[bytes, ...] | None:
+        """As `_hit`, for pages that must be encoded, older generations, and readers who may have the page already."""
         name, _, query = target.partition(b"?")
         if not (name.isalnum() or _plain(name)) or wish.length is not None:
             return None
         viewer = name.decode()
-        shelf = self._residency.read_at(viewer, self.real)
+        shelf = self._read_at(viewer, self.real)
         if shelf is None:
             return self._shed(viewer, query)
         age_s = now - shelf.made_at
@@ -190,21 +225,15 @@ class Lane:
             page = self._encode(viewer, shelf, query, wish.media_type)
             if page is None:
                 return None
-        at = page.at
-        shelf.paged_at[at] = self.real
-        if page.last is not None:
-            shelf.ends[at] = page.last
-        if at:
-            front = self._front(max(0, int(now - page.made_at)), max(0, int(age_s)))
-        else:
-            front = self._fronts.get(int(age_s)) or self._kept_front(int(age_s))
+        shelf.walked(page.at, self.real, page.last)
+        front = self._front(max(0, int(now - page.made_at)), max(0, int(age_s)))
         if wish.etags is not None and matches(wish.etags, page.etag):
             self._unchanged += 1
-            return b"".join((b"HTTP/1.1 304 Not Modified", front[_OK:], page.tail[: page.head_end], b"\r\n"))
+            return b"HTTP/1.1 304 Not Modified", front[_OK:], page.tail[: page.head_end], b"\r\n"
         self._pages += 1
-        return front + page.tail
+        return front, page.tail
 
-    def _shed(self, viewer: str, query: bytes) -> bytes | None:
+    def _shed(self, viewer: str, query: bytes) -> tuple[bytes, ...] | None:
         """The refusal of a miss that would not be gone after; None if the ordinary path is to see to it.
 
         Hits pay for misses with the loop's time: this takes 5 µs, the ordinary path some 100 to say the same.
@@ -213,7 +242,7 @@ class Lane:
             return None
         self._origin.shed += 1
         self._refused += 1
-        return b"".join((b"HTTP/1.1 503 Service Unavailable", self._common, _BUSY))
+        return b"HTTP/1.1 503 Service Unavailable", self._common, _BUSY
 
     def _ask(self, query: bytes) -> Ask | None:
         if not _query(query):
@@ -223,7 +252,7 @@ class Lane:
         except Refusal:
             return None
 
-    def _batch(self, body: bytes, wish: Wish, now: float) -> bytes | None:
+    def _batch(self, body: bytes, wish: Wish, now: float) -> tuple[bytes, ...] | None:
         if wish.sent_as not in _READERS or len(body) != wish.length:
             return None
         try:
@@ -236,7 +265,7 @@ class Lane:
         entries: list[bytes] = []
         for ask in asks:
             viewer = ask.user_id if type(ask.user_id) is str else str(ask.user_id)
-            shelf = self._residency.read_at(viewer, self.real)
+            shelf = self._read_at(viewer, self.real)
             if shelf is None or now - shelf.made_at > self._fresh_s:
                 return None
             entry = shelf.pages.get((media_type, ask.after, ask.limit, ask.generation))
@@ -244,15 +273,13 @@ class Lane:
                 entry = self._encode_entry(viewer, shelf, ask, media_type)
                 if entry is None:
                     return None
-            shelf.paged_at[entry.at] = self.real
-            if entry.last is not None:
-                shelf.ends[entry.at] = entry.last
+            shelf.walked(entry.at, self.real, entry.last)
             entries.append(entry.tail)
         self._batches += 1
         self._entries += len(entries)
         answer = batch_of(entries, media_type)
         own = f"Content-Type: {media_type}\r\nVary: Accept\r\nCache-Control: no-store\r\nContent-Length: {len(answer)}"
-        return b"".join((b"HTTP/1.1 200 OK", self._common, own.encode(), _END, answer))
+        return b"HTTP/1.1 200 OK", self._common, own.encode(), _END, answer
 
     def _encode(self, viewer: str, shelf: Shelf, query: bytes, media_type: str) -> Encoded | None:
         ask = self._ask(query)
@@ -284,9 +311,10 @@ class Lane:
 
     def _walk(self, viewer: str, shelf: Shelf, ask: Ask) -> tuple[FeedPage, int, int] | None:
         """The page, which generation it is of, and how many new items wait; None if more than memory is asked for."""
-        if ask.after is not None and ask.generation is None and len(shelf.feeds) > 1:
+        if ask.after is not None and ask.generation is None and shelf.older:
             return None  # where it goes on changes with every page that is read
-        start = place(shelf.feeds, ask)
+        feeds = shelf.feeds
+        start = place(feeds, ask)
         feed = start.feed
         if start.in_tail or (ask.generation is not None and feed.generation != ask.generation):
             return None
@@ -300,7 +328,7 @@ class Lane:
             [Item(*item) for item in items],
             items[-1].item_id if more else None,
         )
-        at = next(at for at, kept in enumerate(shelf.feeds) if kept is feed)
+        at = next(at for at, kept in enumerate(feeds) if kept is feed)
         return page, at, waiting(shelf.current, feed)
 
     def _new_second(self) -> None:

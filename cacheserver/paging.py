@@ -113,4 +113,4 @@ def waiting(newest: FeedMap, paged: FeedMap) -> int:
     """Items of `newest` that `paged`, an older generation, lacks. O(items)."""
     if newest.generation <= paged.generation:
         return 0
-    return sum(item.item_id not in paged for item in newest)
+    return len(newest.living_ids() - paged.item_ids())

@@ -93,6 +93,7 @@ class Residency:
         self._removals: Removals = _NothingRemoved() if removals is None else removals
         self._lru = _Lru(settings.cache.max_bytes)
         self._order = self._lru.order
+        self._get, self._touch = self._order.get, self._order.move_to_end
         self._trending: Shelf | None = None
         self.expiries = 0
 
@@ -139,16 +140,21 @@ class Residency:
 
     def read_at(self, viewer: str, now: float) -> Shelf | None:
         """As `read`, by a caller who has just looked at the real clock."""
-        shelf = self._order.get(viewer)
+        shelf = self._get(viewer)
         if shelf is None:
             return None
-        changed = False
         if shelf.brought_to < self._removals.last:
-            may_show, changed = shelf.bring_forward(viewer, self._removals)
-            if not may_show:
-                self._lru.pop(viewer)
-                return None
-        self._order.move_to_end(viewer)
+            return self._brought_forward(viewer, shelf, now)
+        self._touch(viewer)
+        shelf.read_at = now
+        return shelf
+
+    def _brought_forward(self, viewer: str, shelf: Shelf, now: float) -> Shelf | None:
+        may_show, changed = shelf.bring_forward(viewer, self._removals)
+        if not may_show:
+            self._lru.pop(viewer)
+            return None
+        self._touch(viewer)
         shelf.read_at = now
         if changed:
             self._account(viewer, shelf)
@@ -220,7 +226,7 @@ class Residency:
             if shelf.read_at < idle:
                 self._lru.pop(viewer)
                 self.expiries += 1
-            elif len(shelf.feeds) > 1 and shelf.close_sessions(session, self._settings.session_generations):
+            elif shelf.older and shelf.close_sessions(session, self._settings.session_generations):
                 self._account(viewer, shelf)
 
     async def sweep(self) -> None:
@@ -249,7 +255,7 @@ class Residency:
         if shelf.nbytes > self._lru.maxsize and shelf.pages:
             shelf.forget_pages()
             shelf.account()
-        while shelf.nbytes > self._lru.maxsize and shelf.close_sessions(-inf, len(shelf.feeds) - 2):
+        while shelf.nbytes > self._lru.maxsize and shelf.close_sessions(-inf, len(shelf.older or ()) - 1):
             shelf.account()
         if self._order.get(viewer) is shelf:
             self._lru.resize(viewer, held)

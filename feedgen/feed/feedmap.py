@@ -1,27 +1,28 @@
 """FeedMap: the linked ordered map that a resident feed is.
 
 Order is a singly linked list over slots, so a removed item keeps its own link and stays a place to walk on from; until
-the first change the slots follow one another and no link is stored. Lookup by item id is an open-addressing hash of
-slot numbers in one uint16 array; ids are compared in the packed column, so a feed of 500 items owns a dozen Python
-objects, not thousands. Not thread-safe: one event loop owns it.
+the first change the slots follow one another and no link is stored. An item is looked up by its id in the packed
+column: up to 8 KB of ids of one width are searched in C, which takes 3 µs; else an open-addressing hash of slot numbers
+in one uint16 array is built at the first jump. So a feed of 500 items owns a dozen Python objects, not thousands. Not
+thread-safe: one event loop owns it.
 """
 
-import math
-import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final, NamedTuple
 
 from feedgen.errors import BadRecord
-from feedgen.feed.ids import IdColumn, column_of
+from feedgen.feed.ids import IdColumn
 from feedgen.feed.record import ITEMS_MAX, Bulk, FeedItem, Live, propensity
+from feedgen.feed.rows import Rows
 
 _NIL: Final = 0xFFFF
-_OBJECT_BYTES: Final = 1_000
-"""Fixed cost of the map, its columns' headers and its slots, measured with tracemalloc (tests/feed/test_feedmap.py)."""
-_BYTES: Final = bytes(range(256))
+_OBJECT_BYTES: Final = 640
+"""Fixed cost of the map, its columns and its slots, measured with tracemalloc (tests/feed/test_feedmap.py)."""
 _ARRAY_BYTES: Final = 96
 """Header of an array or bytearray."""
+_SEARCHED_EXTRA: Final = 16
+"""Live items among which one is looked for in turn; with more of them there is an index."""
 _EXTRA_BYTES: Final = 400
 """Upper bound of one live-inserted FeedItem with ids of 128 bytes."""
 
@@ -37,9 +38,8 @@ class FeedMap:
     """Ordered item_id → FeedItem of one viewer and one generation."""
 
     __slots__ = (
-        "_author_of", "_authors", "_bulk_count", "_capacity", "_created", "_dead", "_explore_share", "_explored",
-        "_extra", "_head", "_ids", "_index", "_links", "_mask", "_reason_of", "_reasons", "_scores", "alive",
-        "brought_to", "generation",
+        "_authors", "_capacity", "_dead", "_extra", "_head", "_ids", "_index", "_links", "_rows", "alive", "brought_to",
+        "generation",
     )  # fmt: skip
 
     def __init__(self, bulk: Bulk, capacity: int = 0) -> None:
@@ -50,28 +50,14 @@ class FeedMap:
         self._ids = IdColumn(bulk.items)
         self._authors = IdColumn(bulk.authors)
         count = len(self._ids)
-        self._author_of = _column("B" if len(bulk.author_of) == count else "H", bulk.author_of, count)
-        self._scores = _floats("f", bulk.scores, count)
-        self._created = _floats(bulk.created_kind, bulk.created, count)
-        self._reasons = tuple(map(sys.intern, bulk.reasons))  # the same few in every feed
-        self._reason_of = bulk.reason_of
-        if len(bulk.reason_of) != count or count > ITEMS_MAX or len(self._authors) > count:
+        if count > ITEMS_MAX or len(self._authors) > count:
             raise BadRecord("a record's columns differ in length")
-        if not (_below(self._author_of, len(self._authors)) and _below(bulk.reason_of, len(bulk.reasons))):
-            raise BadRecord("a record names an author or a reason it does not hold")
-        self._explore_share = bulk.explore_share
-        self._explored = bulk.explored
-        if len(bulk.explored) not in (0, (count + 7) // 8):
-            raise BadRecord("a record does not say of each item whether it was explored")
-        if not math.isfinite(sum(self._scores)) or (bulk.created_kind == "d" and not math.isfinite(sum(self._created))):
-            raise BadRecord("a record holds a number that is not finite")
-        self._bulk_count = count
+        self._rows = Rows(bulk, count, len(self._authors))
         self._links: array[int] | None = None
         self._head = 0 if count else _NIL
         self._dead: bytearray | None = None
         self._extra: list[FeedItem] | None = None
         self._index: array[int] | None = None
-        self._mask = 0
         self._capacity = capacity or count
         self.alive = count
         self.generation = bulk.generation
@@ -102,6 +88,13 @@ class FeedMap:
         ids = set(self._ids.texts())
         ids.update(item.item_id for item in self._extra or ())
         return ids
+
+    def living_ids(self) -> set[str]:
+        """Ids of the items that were not removed. O(n); copies."""
+        if self._dead is None:
+            return self.item_ids()
+        ids = self._ids.texts() + [item.item_id for item in self._extra or ()]
+        return {item_id for item_id, dead in zip(ids, self._dead, strict=True) if not dead}
 
     def page(self, after: str | None, limit: int) -> Page:
         """Up to `limit` living items after the item `after` (None: from the top).
@@ -136,17 +129,18 @@ class FeedMap:
         slot = self._find(item_id)
         if slot is None:
             raise KeyError(item_id)
-        if slot >= self._bulk_count:
+        if slot >= self._rows.count:
             return 1.0
-        drawn = bool(self._explored) and bool(self._explored[slot >> 3] >> (slot & 7) & 1)
-        return propensity(self._explore_share, self._bulk_count - slot, drawn)
+        return propensity(self._rows.explore_share, self._rows.count - slot, self._rows.explored(slot))
 
     @property
     def nbytes(self) -> int:
-        """Bytes this map owns, the jump index counted whether or not it is built yet."""
-        columns = self._ids.nbytes + self._authors.nbytes + len(self._reason_of) + 2 * _table_size(self._slots)
-        columns += _ARRAY_BYTES + len(self._explored)
-        columns += sum(column.itemsize * len(column) for column in (self._author_of, self._scores, self._created))
+        """Bytes this map owns; a jump index that it will need is counted whether or not it is built yet."""
+        columns = self._ids.nbytes + self._authors.nbytes + self._rows.nbytes
+        if self._index is not None:
+            columns += _ARRAY_BYTES + 2 * len(self._index)
+        elif not self._searched:
+            columns += _ARRAY_BYTES + 2 * _table_size(self._slots)
         if self._links is not None:
             columns += _ARRAY_BYTES + 2 * len(self._links) * 9 // 8  # arrays and bytearrays grow by an eighth
         if self._dead is not None:
@@ -156,7 +150,7 @@ class FeedMap:
     @property
     def _slots(self) -> int:
         """Items ever in this map."""
-        return self._bulk_count + len(self._extra or ())
+        return self._rows.count + len(self._extra or ())
 
     def insert(self, item: FeedItem) -> None:
         """Put `item` at the front; one that is or was here keeps its place (and stays removed, if it was).
@@ -178,10 +172,10 @@ class FeedMap:
         self._head = slot
         self.alive += 1
         if self._index is not None:
-            if 2 * self._slots > self._mask + 1:
+            if 4 * self._slots > 3 * len(self._index):
                 self._index = None
             else:
-                self._enter(self._index, slot)
+                _enter(self._index, item.item_id, slot)
         if self.alive > self._capacity:
             self._drop_last()
 
@@ -191,14 +185,14 @@ class FeedMap:
         return slot is not None and self._kill(slot)
 
     def discard_all(self, item_ids: Set[str]) -> int:
-        """Remove those that are here; says how many. O(n), or O(given) if that is less and the jump index is built.
+        """Remove those that are here; says how many. O(n), or O(given) if they are few.
 
-        Does not build the index: a feed brought forward on its way into memory may never be jumped into.
+        Does not build the jump index: a feed brought forward on its way into memory may never be jumped into.
         """
-        if self._index is not None and len(item_ids) < self._slots:
+        if (self._index is not None or self._searched) and 8 * len(item_ids) < self._slots:
             return sum(map(self.discard, item_ids))
         found = [slot for slot, item_id in enumerate(self._ids.texts()) if item_id in item_ids]
-        found += [slot for slot in range(self._bulk_count, self._slots) if self._id(slot) in item_ids]
+        found += [slot for slot in range(self._rows.count, self._slots) if self._id(slot) in item_ids]
         return sum(map(self._kill, found))
 
     def discard_author(self, author_id: str) -> int:
@@ -206,36 +200,30 @@ class FeedMap:
         gone = 0
         authors = self._authors.texts()
         if author_id in authors:
-            code = authors.index(author_id)
-            gone = sum(self._kill(slot) for slot, author in enumerate(self._author_of) if author == code)
+            gone = sum(map(self._kill, self._rows.by_author(authors.index(author_id))))
         for offset, item in enumerate(self._extra or ()):
             if item.author_id == author_id:
-                gone += self._kill(self._bulk_count + offset)
+                gone += self._kill(self._rows.count + offset)
         return gone
 
     def _item(self, slot: int) -> FeedItem:
-        if slot >= self._bulk_count:
+        if slot >= self._rows.count:
             assert self._extra is not None
-            return self._extra[slot - self._bulk_count]
-        return FeedItem(
-            self._ids[slot],
-            self._authors[self._author_of[slot]],
-            self._scores[slot],
-            self._reasons[self._reason_of[slot]],
-            float(self._created[slot]),
-        )
+            return self._extra[slot - self._rows.count]
+        score, author, reason, created_at = self._rows[slot]
+        return FeedItem(self._ids[slot], self._authors[author], score, reason, created_at)
 
     def _id(self, slot: int) -> str:
-        if slot >= self._bulk_count:
+        if slot >= self._rows.count:
             assert self._extra is not None
-            return self._extra[slot - self._bulk_count].item_id
+            return self._extra[slot - self._rows.count].item_id
         return self._ids[slot]
 
     def _linked(self) -> "array[int]":
         """The links, written down at the first change. O(n) once."""
         if self._links is None:
-            self._links = array("H", range(1, self._bulk_count + 1))
-            if self._bulk_count:
+            self._links = array("H", range(1, self._rows.count + 1))
+            if self._rows.count:
                 self._links[-1] = _NIL
         return self._links
 
@@ -243,7 +231,7 @@ class FeedMap:
         """The slot behind `slot`, living or not."""
         if self._links is not None:
             return self._links[slot]
-        return slot + 1 if slot + 1 < self._bulk_count else _NIL
+        return slot + 1 if slot + 1 < self._rows.count else _NIL
 
     def _living(self, slot: int) -> int:
         """`slot`, or the first living one behind it."""
@@ -277,37 +265,39 @@ class FeedMap:
             slot = self._step(slot)
         self._kill(last)
 
+    @property
+    def _searched(self) -> bool:
+        """Whether ids are looked for one after the other."""
+        return self._ids.searched and (self._extra is None or len(self._extra) <= _SEARCHED_EXTRA)
+
     def _find(self, item_id: str) -> int | None:
         table = self._index
         if table is None:
+            if self._searched:
+                return self._search(item_id)
             table = self._build_index()
-        at = hash(item_id) & self._mask
+        at = hash(item_id) % len(table)
         while (entry := table[at]) != _NIL:
             if self._id(entry) == item_id:
                 return entry
-            at = (at + 1) & self._mask
+            at = at + 1 if at + 1 < len(table) else 0
         return None
+
+    def _search(self, item_id: str) -> int | None:
+        slot = self._ids.find(item_id)
+        if slot is None and self._extra is not None:
+            found = (at for at, item in enumerate(self._extra, self._rows.count) if item.item_id == item_id)
+            return next(found, None)
+        return slot
 
     def _build_index(self) -> "array[int]":
         """The jump index, built at the first jump: most readers of a first page never need it. O(n)."""
-        size = _table_size(self._slots)
-        self._mask = mask = size - 1
-        table = array("H", [_NIL]) * size
-        for slot, item_id in enumerate(self._ids.texts()):
-            at = hash(item_id) & mask
-            while table[at] != _NIL:
-                at = (at + 1) & mask
-            table[at] = slot
-        for slot in range(self._bulk_count, self._slots):
-            self._enter(table, slot)
+        table = array("H", [_NIL]) * _table_size(self._slots)
+        ids = self._ids.texts() + [item.item_id for item in self._extra or ()]
+        for slot, item_id in enumerate(ids):
+            _enter(table, item_id, slot)
         self._index = table
         return table
-
-    def _enter(self, table: "array[int]", slot: int) -> None:
-        at = hash(self._id(slot)) & self._mask
-        while table[at] != _NIL:
-            at = (at + 1) & self._mask
-        table[at] = slot
 
     def check(self) -> None:
         """Assert every invariant of the structure. For tests. O(n)."""
@@ -331,26 +321,19 @@ class FeedMap:
 
 
 def _table_size(slots: int) -> int:
-    """Power of two with at most half of the entries used, so that probes stay short."""
-    return max(8, 1 << (2 * slots).bit_length() if 2 * slots & (2 * slots - 1) else 2 * slots)
+    """Entries of the jump index: at most three quarters used, so 2.5 probes for an id that is here, 8.5 for another.
+
+    In steps of a sixteenth, so that it is not built anew for each live item.
+    """
+    step = 1 << max(0, slots.bit_length() - 5)
+    return (slots + step) // step * step * 4 // 3 + 1
 
 
-def _column(code: str, data: bytes, count: int) -> "array[int]":
-    column = column_of(code, data)
-    if len(column) != count:
-        raise BadRecord("a record's columns differ in length")
-    return column
-
-
-def _below(positions: "array[int] | bytes", bound: int) -> bool:
-    """Whether every position is below `bound`. Single bytes are checked in C, twenty times as fast as by max()."""
-    if isinstance(positions, array) and positions.itemsize > 1:
-        return max(positions, default=-1) < bound
-    return not bytes(positions).translate(None, _BYTES[:bound])
-
-
-def _floats(code: str, data: bytes, count: int) -> "array[float]":
-    return _column(code, data, count)  # type: ignore[return-value]
+def _enter(table: "array[int]", item_id: str, slot: int) -> None:
+    at = hash(item_id) % len(table)
+    while table[at] != _NIL:
+        at = at + 1 if at + 1 < len(table) else 0
+    table[at] = slot
 
 
 def combine(bulk: Bulk, live: Iterable[Live], capacity: int = 0) -> FeedMap:

@@ -10,6 +10,11 @@ from msgspec import Struct
 from feedgen.errors import BadRecord
 
 _INT_BYTES: Final = 8
+_SEARCHED_BYTES: Final = 8_192
+"""Of a column. To find 8 bytes among 4,000 takes 3 µs, most of it in C; a hash takes 0.5 µs, after 150 to build it."""
+
+
+Kind = Literal["int", "hex", "fixed", "arena"]
 
 
 class PackedIds(Struct, array_like=True):
@@ -19,7 +24,7 @@ class PackedIds(Struct, array_like=True):
     `width` bytes of UTF-8 each. "arena": UTF-8, `ends` are uint32 little-endian end offsets.
     """
 
-    kind: Literal["int", "hex", "fixed", "arena"]
+    kind: Kind
     count: int
     width: int
     data: bytes
@@ -29,51 +34,73 @@ class PackedIds(Struct, array_like=True):
 class IdColumn:
     """`len` ids by position, read-only. Reading one costs O(1) and makes a str."""
 
-    __slots__ = ("_data", "_ends", "_hex", "_ints", "_width", "count")
+    __slots__ = ("_data", "_ends", "_kind", "_width", "count")
 
     def __init__(self, packed: PackedIds) -> None:
         """O(n) in C, except for ids that are not ASCII. Raises BadRecord if the parts do not fit together."""
         self.count = packed.count
-        self._width = packed.width
+        self._kind: Kind = packed.kind
+        self._width = _INT_BYTES if packed.kind == "int" else packed.width
         self._data = packed.data
-        self._hex = packed.kind == "hex"
-        self._ints: array[int] | None = None
         self._ends: array[int] | None = None
-        if packed.kind == "int":
-            self._ints = column_of("q", packed.data)
-            self._data = b""
-            fits = len(self._ints) == self.count
-        elif packed.kind == "arena":
+        if packed.kind == "arena":
             self._ends = column_of("I", packed.ends)
             fits = len(self._ends) == self.count and _cuts(self._ends, len(packed.data))
         else:
             fits = self._width >= 0 and len(packed.data) == self.count * self._width
         if not fits or self.count < 0:
             raise BadRecord("an id column's length does not fit its data")
-        if not self._hex and not self._data.isascii():
+        if packed.kind in ("fixed", "arena") and not self._data.isascii():
             self._check_utf8()
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, position: int) -> str:
-        if self._ints is not None:
-            return str(self._ints[position])
         if self._ends is not None:
             start = self._ends[position - 1] if position else 0
             return self._data[start : self._ends[position]].decode()
         start = position * self._width
         item = self._data[start : start + self._width]
-        return item.hex() if self._hex else item.decode()
+        if self._kind == "hex":
+            return item.hex()
+        return str(int.from_bytes(item, "little", signed=True)) if self._kind == "int" else item.decode()
+
+    @property
+    def searched(self) -> bool:
+        """Whether `find` may be asked: ids of one width, and not many of them."""
+        return self._ends is None and len(self._data) <= _SEARCHED_BYTES
+
+    def find(self, item_id: str) -> int | None:
+        """The id's position in a column that is `searched`; None if it is not there. At most 8 KB are read, in C."""
+        key = self._key(item_id)
+        if key is None or not key:
+            return 0 if key is not None and self.count else None
+        at = self._data.find(key)
+        while at >= 0 and at % len(key):  # across two ids
+            at = self._data.find(key, at + 1)
+        return None if at < 0 else at // len(key)
+
+    def _key(self, item_id: str) -> bytes | None:
+        """The id as the column would hold it; None if the column holds none like it."""
+        if self._kind == "int":
+            return _int_key(item_id)
+        try:
+            key = bytes.fromhex(item_id) if self._kind == "hex" else item_id.encode()
+        except ValueError:
+            return None
+        if len(key) != self._width or (self._kind == "hex" and key.hex() != item_id):
+            return None
+        return key
 
     def texts(self) -> list[str]:
         """All of them. O(n), several times as fast as one by one."""
-        if self._ints is not None:
-            return list(map(str, self._ints))
-        if self._ends is not None or not (self._width and (self._hex or self._data.isascii())):
+        if self._kind == "int":
+            return list(map(str, column_of("q", self._data)))
+        if self._ends is not None or not (self._width and (self._kind == "hex" or self._data.isascii())):
             return [self[position] for position in range(self.count)]
-        whole = self._data.hex() if self._hex else self._data.decode()
-        width = 2 * self._width if self._hex else self._width
+        whole = self._data.hex() if self._kind == "hex" else self._data.decode()
+        width = 2 * self._width if self._kind == "hex" else self._width
         return [whole[start : start + width] for start in range(0, len(whole), width)]
 
     def _check_utf8(self) -> None:
@@ -85,19 +112,23 @@ class IdColumn:
             raise BadRecord("an id column holds an id that is not UTF-8") from None
 
     def packed(self) -> PackedIds:
-        """The stored form again. O(n); copies."""
-        if self._ints is not None:
-            return PackedIds("int", self.count, _INT_BYTES, self._ints.tobytes(), b"")
-        if self._ends is not None:
-            return PackedIds("arena", self.count, 0, self._data, self._ends.tobytes())
-        return PackedIds("hex" if self._hex else "fixed", self.count, self._width, self._data, b"")
+        """The stored form again. O(1), or O(n) for ids of several lengths."""
+        ends = b"" if self._ends is None else self._ends.tobytes()
+        return PackedIds(self._kind, self.count, self._width, self._data, ends)
 
     @property
     def nbytes(self) -> int:
         """Bytes held, without this object's own few slots."""
-        if self._ints is not None:
-            return 80 + _INT_BYTES * self.count
         return 33 + len(self._data) + (80 + 4 * self.count if self._ends is not None else 0)
+
+
+def _int_key(item_id: str) -> bytes | None:
+    try:
+        value = int(item_id)
+        key = value.to_bytes(_INT_BYTES, "little", signed=True)
+    except (ValueError, OverflowError):
+        return None
+    return key if str(value) == item_id else None
 
 
 def column_of(code: str, data: bytes) -> "array[int]":

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from collections import OrderedDict
 
+import msgspec
 import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from feedgen.events import Event
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
 from feedgen.feed.removals import RemovalIndex
+from loadtest.residents import feeds
 from tests.cacheserver.doubles import Hand, until
 
 
@@ -209,11 +211,25 @@ def test_what_is_accounted_is_what_is_allocated(items):
         cache.admit(name, FeedMap(bulk))
         shelf = cache.read(name)
         assert shelf is not None
-        assert "nowhere" not in shelf.current  # builds the jump index, which is counted from the start
+        assert "nowhere" not in shelf.current  # builds the jump index, where there is one
     allocated = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     shared = sum(len(bulk.items.data) + len(bulk.items.ends) + len(bulk.authors.data) for bulk in bulks)
     assert allocated <= cache.nbytes <= 1.5 * (allocated + shared) + 60 * 1_000
+
+
+def test_a_resident_feed_of_500_items_with_ids_of_8_bytes_takes_12_kb_at_most():
+    """The feeds that reading is measured on, and a share of each explored."""
+    cache = residency()
+    for viewer, bulk in feeds(20, 500, 1, 1.7e9):
+        cache.admit(viewer, FeedMap(msgspec.structs.replace(bulk, explore_share=0.05, explored=bytes(63))))
+        shelf = cache.read(viewer)
+        assert shelf is not None
+        last = list(shelf.current)[-1].item_id
+        cache.paged(shelf, shelf.current)
+        shelf.reached(shelf.current, last)
+        assert last in shelf.current
+    assert cache.nbytes / 20 <= 12_288
 
 
 class ResidencyMachine(RuleBasedStateMachine):
@@ -225,7 +241,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         super().__init__()
         self.clock = Hand(0.0)
         self.removals = RemovalIndex(6)
-        settings = Settings(cache=Cache(max_bytes=14_000, idle_s=50.0, session_s=20.0, session_generations=2))
+        settings = Settings(cache=Cache(max_bytes=10_000, idle_s=50.0, session_s=20.0, session_generations=2))
         self.cache = Residency(settings, self.clock, self.removals)
         self.offset = 0
 

@@ -19,6 +19,7 @@ from tests.feed.twin import ListFeed, combined
 IDS = st.integers(0, 30).map(lambda n: f"p{n}")
 AUTHORS = st.sampled_from(["a", "b", "c"])
 FORMS: dict[str, Callable[[int], str]] = {
+    "alike": lambda n: "ab"[n & 1] + "ab" * 8 + "ab"[n >> 1 & 1] + f"{n:06b}".replace("0", "a").replace("1", "b"),
     "arena": lambda n: f"p{n}",
     "int": str,
     "hex": lambda n: f"{n:04x}",
@@ -100,6 +101,7 @@ class FeedMapMachine(RuleBasedStateMachine):
         assert list(self.feed) == self.twin.living()
         assert len(self.feed) == len(self.twin.living())
         assert self.feed.item_ids() == {other.item_id for other in self.twin.items}
+        assert self.feed.living_ids() == {other.item_id for other in self.twin.living()}
 
     @precondition(lambda self: hasattr(self, "feed"))
     @rule()
@@ -199,6 +201,21 @@ def test_the_slots_are_used_up_only_at_the_bound() -> None:
     assert feed.page(str(ITEMS_MAX - 3), 5).items == []
 
 
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_many_live_items_are_found_too(form: str) -> None:
+    name = FORMS[form]
+    feed, twin = (make([item(name(n)) for n in range(4)], 50) for make in (feed_of, ListFeed))
+    for number in range(4, 60):
+        for each in (feed, twin):
+            each.insert(item(name(number)))
+            each.discard(name(number - 3))
+        assert feed.discard_all({name(2), name(number + 1)}) == twin.discard(name(2))
+        for other in range(61):
+            assert (name(other) in feed) == any(known.item_id == name(other) for known in twin.items)
+        feed.check()
+    assert list(feed) == twin.living()
+
+
 def test_an_empty_feed() -> None:
     feed = feed_of([])
     assert feed.page(None, 5) == ([], False)
@@ -245,7 +262,7 @@ def test_nbytes_is_an_upper_bound_close_to_what_is_measured(form: str, items: in
     def admit() -> FeedMap:
         feed = FeedMap(decode_bulk(data))
         last = [i.item_id for i in feed][-1]
-        feed.page(last, 20)  # builds the jump index
+        feed.page(last, 20)  # builds the jump index, where there is one
         if changed:
             feed.discard(last)
             feed.insert(item("live"))

@@ -21,6 +21,32 @@ def test_what_goes_in_comes_out(ids: list[str]) -> None:
     assert column.packed() == packed
 
 
+@given(ids=ID_LISTS, others=ID_LISTS)
+def test_an_id_is_found_where_it_is(ids: list[str], others: list[str]) -> None:
+    distinct = list(dict.fromkeys(ids))
+    column = IdColumn(pack_ids(distinct))
+    if column.searched:
+        for item_id in {*distinct, *others, "", "é", "00", " 0", "0 ", "0_0", "\ud800"}:
+            assert column.find(item_id) == (distinct.index(item_id) if item_id in distinct else None)
+    else:
+        assert len(set(map(len, distinct))) > 1
+
+
+@given(numbers=st.lists(st.sampled_from([0, 1, 255, 256, 257, 1 << 16, 1 << 62]), unique=True), kind=st.booleans())
+def test_an_id_is_not_found_across_two_others(numbers: list[int], kind: bool) -> None:
+    ids = [str(n) if kind else f"{n:016x}" for n in numbers]
+    column = IdColumn(pack_ids(ids))
+    for n in (0, 1, 255, 256, 257, 1 << 16, 1 << 24, 1 << 62):
+        item_id = str(n) if kind else f"{n:016x}"
+        assert column.find(item_id) == (ids.index(item_id) if item_id in ids else None)
+
+
+def test_what_is_not_searched() -> None:
+    assert IdColumn(pack_ids(f"{n:016x}" for n in range(1_024))).searched
+    assert not IdColumn(pack_ids(f"{n:016x}" for n in range(1_025))).searched
+    assert not IdColumn(pack_ids(["a", "bc"])).searched
+
+
 @pytest.mark.parametrize(
     ("ids", "kind", "size"),
     [
