@@ -21,6 +21,14 @@ class LogError(ForefeedError):
     """The event log cannot be opened, read or written."""
 
 
+class BadSnapshot(ForefeedError):
+    """A snapshot cannot be used; the message says why, without its name (the caller knows it)."""
+
+
+class SnapshotError(ForefeedError):
+    """What the log does not hold is not there either: the snapshot of a bulk import is missing or cannot be used."""
+
+
 class StoreError(ForefeedError):
     """The feed store cannot be opened, read or written."""
 

@@ -218,9 +218,14 @@ class EventLog:
                     after = found[-1][0]
         return found
 
-    async def first_later(self, ts: float, until: int) -> int | None:
-        """The least offset up to `until` of an event later than `ts`; None if there is none. O(log size)."""
-        query = select(func.min(_table.c.log_offset)).where(_table.c.ts > ts, _table.c.log_offset <= until)
+    async def first_later(self, ts: float, after: int, until: int) -> int | None:
+        """The least offset above `after`, up to `until`, of an event later than `ts`; None if there is none.
+
+        O(events between).
+        """
+        query = select(func.min(_table.c.log_offset)).where(
+            _table.c.ts > ts, _table.c.log_offset > after, _table.c.log_offset <= until
+        )
         with _clear(self._name):
             async with self._engine.connect() as connection:
                 first: int | None = (await connection.execute(query)).scalar_one()
@@ -238,6 +243,14 @@ class EventLog:
             async with self._engine.connect() as connection:
                 return (await connection.execute(select(func.count()).select_from(_table))).scalar_one()
 
+    async def id_at(self, offset: int) -> str | None:
+        """The id of the event at `offset`; None if there is none. O(log size)."""
+        with _clear(self._name):
+            async with self._engine.connect() as connection:
+                query = select(_table.c.id).where(_table.c.log_offset == offset)
+                found: bytes | None = (await connection.execute(query)).scalar_one_or_none()
+                return None if found is None else found.decode()
+
     async def mark(self, source: str) -> str | None:
         """What `set_mark` last kept for `source`: up to where it has been imported. None if nothing was."""
         with _clear(self._name):
@@ -252,14 +265,22 @@ class EventLog:
         """Keep how far `source` has been imported: here, since it says what this log holds. On disk at return."""
         await self._in_turn(self._write_mark(source, mark))
 
-    async def _write_mark(self, source: str, mark: str) -> None:
+    async def keep_mark(self, source: str, mark: str) -> str:
+        """The mark kept for `source`, which is `mark` if there was none. On disk at return."""
+        return await self.mark(source) or await self._in_turn(self._write_mark(source, mark, over=False))
+
+    async def _write_mark(self, source: str, mark: str, *, over: bool = True) -> str:
         with _clear(self._name):
             async with self._engine.connect() as connection:
                 await self._lock(connection)
                 await connection.execute(CreateTable(_marks, if_not_exists=True))
-                await connection.execute(delete(_marks).where(_marks.c.source == source))
-                await connection.execute(insert(_marks).values(source=source, mark=mark))
+                query = select(_marks.c.mark).where(_marks.c.source == source)
+                found: str | None = (await connection.execute(query)).scalar_one_or_none()
+                if over or found is None:
+                    await connection.execute(delete(_marks).where(_marks.c.source == source))
+                    await connection.execute(insert(_marks).values(source=source, mark=mark))
                 await connection.commit()
+                return mark if over or found is None else found
 
     async def close(self) -> None:
         """Let go of connections and files. What was acknowledged is safe with or without it."""

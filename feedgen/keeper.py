@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from feedgen.errors import LogError
 from feedgen.eventlog import EventLog
@@ -31,7 +32,10 @@ class StateKeeper:
         self._batch_events = batch_events
         self._poll_s = poll_s
         self._whole_to: int | None = None
+        self._still = asyncio.Lock()
         self.folded = 0
+        self.latest_ts = 0.0
+        """The greatest ts of all that is folded (s)."""
         self.current = True
         """Whether the last look at the log went well. False for good once `follow` has ended."""
 
@@ -46,15 +50,16 @@ class StateKeeper:
     async def catch_up(self, until_ts: float | None, on_progress: Callable[[int], None]) -> None:
         """Fold the log as it is now, only events with ts ≤ `until_ts` if given (s). About 10 µs an event.
 
-        `on_progress` gets the number of events folded with each batch. Raises LogError.
+        What the state holds already must not be later than `until_ts`. `on_progress` gets the number of events folded
+        with each batch. Raises LogError.
         """
-        head = await self._log.head()
+        head, known = await self._log.head(), self._state.watermark
         while self._state.watermark < head and (count := await self._fold_next(until_ts)):
             on_progress(count)
         async with self._gate.fold():  # what `until_ts` passed over counts as read
             self._state.watermark = max(self._state.watermark, head)
         if until_ts is not None:
-            first = await self._log.first_later(until_ts, self._state.watermark)
+            first = await self._log.first_later(until_ts, known, self._state.watermark)
             self._whole_to = None if first is None else first - 1
         self._removals.advance(max(self._removals.head, head))
 
@@ -74,13 +79,21 @@ class StateKeeper:
         finally:
             self.current = False
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Nothing is folded meanwhile, while batches of generation come and go: for who copies the state."""
+        async with self._still:
+            yield
+
     async def _fold_next(self, until_ts: float | None) -> int:
         batch = await self._log.read(self._state.watermark, self._batch_events, until_ts)
         if batch:
-            self._fold_removals(batch)
-            async with self._gate.fold():
-                await in_thread(self._state.fold, batch)
+            async with self._still:
+                self._fold_removals(batch)
+                async with self._gate.fold():
+                    await in_thread(self._state.fold, batch)
             self.folded += len(batch)
+            self.latest_ts = max(self.latest_ts, max(event.ts for _, event in batch))
         return len(batch)
 
     def _fold_removals(self, batch: Sequence[tuple[int, Event]]) -> None:

@@ -6,7 +6,7 @@ An event may come late, its `ts` old; removals go by the offset it was logged at
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -25,6 +25,14 @@ class _Removal(NamedTuple):
     viewer: str | None
     is_author: bool
     target: str
+
+
+class Kept(NamedTuple):
+    """Removals as they were remembered: (offset, viewer or None, is_author, target), by offset."""
+
+    head: int
+    floor: int
+    removals: Sequence[tuple[int, str | None, bool, str]]
 
 
 class _Trail:
@@ -118,6 +126,19 @@ class RemovalIndex:
             raise ValueError(f"head {self._head} does not go back to {offset}")
         self._head = offset
         self._latest = max(offset, self._latest)
+
+    @property
+    def kept(self) -> "Kept":
+        """All that is remembered, to be kept elsewhere and given to `restore`. O(removals); shares them."""
+        return Kept(self._head, self._floor, list(self._all))
+
+    def restore(self, kept: "Kept") -> None:
+        """Remember what another index did. For an empty one; O(removals)."""
+        assert not self._all
+        self._floor = kept.floor
+        for removal in kept.removals:
+            self._remember(_Removal(*removal))
+        self.advance(kept.head)
 
     def bring_forward(self, viewer: str, feed: FeedMap) -> bool:
         """Apply every removal in (feed.brought_to, head] to `feed` and move its mark.

@@ -1,20 +1,21 @@
 """A whole synthetic network: drawn stage by stage, read as a stream of events."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
 from feedgen.events import ON_USER, Event
-from feedgen.synthetic.engagement import Outcome, engage
+from feedgen.synthetic.engagement import DEEDS, Outcome, engage
 from feedgen.synthetic.follows import Follows, draw_follows
 from feedgen.synthetic.people import LANGUAGES, MEDIA, REGIONS, People, draw_people
 from feedgen.synthetic.posts import NEVER, Posts, draw_posts
-from feedgen.synthetic.ragged import Bools, Ints, distinct, found_in, rng_of, starts_of
-from feedgen.synthetic.sessions import SHOWN_AFTER_S, Sessions, Slates, Slots, draw_sessions
+from feedgen.synthetic.ragged import Bools, Ints, chunks, distinct, found_in, rng_of
+from feedgen.synthetic.sessions import SHOWN_AFTER_S, Slates, draw_sessions
 from feedgen.synthetic.spec import TOPICS, NetworkSpec, ProgressHook
 from feedgen.synthetic.table import EventTable
-from feedgen.synthetic.truth import KINDS, Truth, calibrated, truth_of
+from feedgen.synthetic.truth import KINDS, SAMPLE, Truth, calibrated, truth_of
 
 MODERATOR: Final = "moderator"
 """Actor of the reviews; not one of the viewers."""
@@ -26,14 +27,33 @@ class Network:
     """A network that `generate` made. The same spec and numpy version give the same events, to the byte."""
 
     def __init__(
-        self, spec: NetworkSpec, people: People, posts: Posts, outcome: Outcome, table: EventTable, truth: Truth
+        self,
+        spec: NetworkSpec,
+        people: People,
+        follows: Follows,
+        made: Bools,
+        posts: Posts,
+        outcome: Outcome,
+        truth: Truth,
     ):
+        """`made`: which follows are made; the others would come after a block."""
         self.spec = spec
         self.truth = truth
-        self.counts = table.counts()
+        self.people, self.follows, self.made, self.posts, self.outcome = people, follows, made, posts, outcome
+
+    @cached_property
+    def _table(self) -> EventTable:
+        """Made when events are asked for: of a large network nobody does."""
+        return table_of(self.people, self.follows, self.made, self.posts, self.outcome)
+
+    @cached_property
+    def _seen_from(self) -> Ints:
+        return self.outcome.shown.bounds(slice(0, len(self.outcome.ended)))
+
+    @property
+    def counts(self) -> dict[str, int]:
         """Events by type, the types that occur."""
-        self._people, self._posts, self._outcome, self._table = people, posts, outcome, table
-        self._seen_from = starts_of(outcome.slots.session, len(outcome.ended))
+        return self._table.counts()
 
     def __len__(self) -> int:
         """Number of events."""
@@ -42,7 +62,7 @@ class Network:
     def events(self, on_progress: ProgressHook | None = None) -> Iterator[Event]:
         """Every event, sorted by (ts, id), made as it is read. ~1 µs each."""
         people = [*(f"u{row}" for row in range(self.spec.viewers)), MODERATOR]
-        posts = [f"p{row}" for row in range(len(self._posts.author))]
+        posts = [f"p{row}" for row in range(len(self.posts.author))]
         makers = {
             "user": self._user,
             "post": self._post,
@@ -54,21 +74,21 @@ class Network:
         return self._table.events(people, posts, makers, on_progress)
 
     def _seen(self, session: int) -> list[int]:
-        rows: list[int] = self._outcome.slots.post[self._seen_from[session] : self._seen_from[session + 1]].tolist()
+        rows: list[int] = self.outcome.shown.post[self._seen_from[session] : self._seen_from[session + 1]].tolist()
         return rows
 
     def _user(self, row: int) -> dict[str, Any]:
-        location, utc_offset_min, language, _ = REGIONS[self._people.region[row]]
+        location, utc_offset_min, language, _ = REGIONS[self.people.region[row]]
         return {
             "utc_offset_min": utc_offset_min,
             "language": language,
-            "birth_year": int(self._people.birth_year[row]),
-            "verified": bool(self._people.verified[row]),
+            "birth_year": int(self.people.birth_year[row]),
+            "verified": bool(self.people.verified[row]),
             "location": location,
         }
 
     def _post(self, row: int) -> dict[str, Any]:
-        posts = self._posts
+        posts = self.posts
         attrs: dict[str, Any] = {
             "topics": [TOPICS[topic] for topic in posts.topics[row].tolist() if topic >= 0],
             "media": MEDIA[posts.media[row]],
@@ -80,11 +100,11 @@ class Network:
         if posts.sensitive[row]:
             attrs["sensitive"] = True
         if posts.located[row]:
-            attrs["location"] = REGIONS[self._people.region[posts.author[row]]][0]
+            attrs["location"] = REGIONS[self.people.region[posts.author[row]]][0]
         return attrs
 
     def _edit(self, row: int) -> dict[str, Any]:
-        return {"length": int(self._posts.length[row]) + 1 + row % 40}
+        return {"length": int(self.posts.length[row]) + 1 + row % 40}
 
     def _review(self, ref: int) -> dict[str, Any]:
         """`ref`: the state's position in pending, approved, rejected."""
@@ -104,41 +124,43 @@ def generate(spec: NetworkSpec, on_progress: ProgressHook | None = None) -> Netw
     posts = draw_posts(spec, people, rng_of(spec.seed, _POSTS))
     done("posts", len(posts.author), len(posts.author))
     sessions = draw_sessions(spec, people, rng_of(spec.seed, _SESSIONS))
-    parts: list[Slots] = []
-    for viewers, part in Slates(spec, people, follows, posts, sessions).chunks():
-        parts.append(part)
-        done("sessions", viewers, spec.viewers)
-    slots = Slots(*(np.concatenate([getattr(part, name) for part in parts]) for name in Slots.__struct_fields__))
+    slates = Slates(spec, people, follows, posts, sessions)
+    shown = slates.shown(lambda viewers: done("sessions", viewers, spec.viewers))
+    del slates
     rates = [getattr(spec, f"{kind}_rate") for kind in KINDS]
-    truth = calibrated(truth_of(rates, people, follows, posts), rates, slots.viewer, slots.post, slots.ts)
-    outcome = engage(truth, follows, sessions, slots, rng_of(spec.seed, _ENGAGEMENT))
-    done("engagement", len(outcome.at), len(outcome.at))
-    table = _table(people, follows, posts, sessions, outcome)
-    return Network(spec, people, posts, outcome, table, truth)
-
-
-def _table(people: People, follows: Follows, posts: Posts, sessions: Sessions, outcome: Outcome) -> EventTable:
-    table = EventTable()
-    everyone = np.arange(len(people.joined))
-    table.add("user", people.joined, everyone, ref=everyone)
-    made = ~_after_block(follows, posts, outcome, len(everyone))
-    table.add("follow", follows.ts[made], follows.viewer[made], follows.author[made])
-    _add_posts(table, posts)
-    _add_sessions(table, sessions, outcome, posts.author)
-    table.finish()
-    return table
+    sample = shown.slots(slice(None, None, max(1, len(shown) // SAMPLE)))
+    truth = calibrated(truth_of(rates, people, follows, posts), rates, sample.viewer, sample.post, sample.ts)
+    outcome = engage(truth, follows, shown, rng_of(spec.seed, _ENGAGEMENT))
+    done("engagement", len(outcome.shown), len(outcome.shown))
+    made = ~_after_block(follows, posts, outcome, spec.viewers)
+    return Network(spec, people, follows, made, posts, outcome, truth)
 
 
 def _after_block(follows: Follows, posts: Posts, outcome: Outcome, viewers: int) -> Bools:
     """Whether each follow comes after one of the two has blocked the other (it is not made then)."""
-    rows = outcome.did["block"]
-    blocker, blocked, at = outcome.slots.viewer[rows], posts.author[outcome.slots.post[rows]], outcome.moment("block")
+    rows = outcome.rows("block")
+    slots, at = outcome.shown.slots(rows), outcome.moment("block", rows)
+    blocker, blocked = slots.viewer, posts.author[slots.post]
     late = np.zeros(len(follows.ts), np.bool_)
     for one, other in ((blocker, blocked), (blocked, blocker)):
         order = np.argsort(one * viewers + other)
-        hit, row = found_in((one * viewers + other)[order], follows.viewer * viewers + follows.author)
-        late[hit] |= follows.ts[hit] > at[order][row[hit]]
+        pairs, ended = (one * viewers + other)[order], at[order]
+        for part in chunks(len(late)):
+            hit, row = found_in(pairs, follows.viewer[part] * viewers + follows.author[part])
+            late[part] |= hit & (follows.ts[part] > ended[row] if len(ended) else False)
     return late
+
+
+def table_of(people: People, follows: Follows, made: Bools, posts: Posts, outcome: Outcome) -> EventTable:
+    """Every event, sorted. `made`: which follows are."""
+    table = EventTable()
+    everyone = np.arange(len(people.joined))
+    table.add("user", people.joined, everyone, ref=everyone)
+    table.add("follow", follows.ts[made], follows.viewer[made], follows.author[made])
+    _add_posts(table, posts)
+    _add_sessions(table, outcome, posts.author)
+    table.finish()
+    return table
 
 
 def _add_posts(table: EventTable, posts: Posts) -> None:
@@ -152,14 +174,14 @@ def _add_posts(table: EventTable, posts: Posts) -> None:
         table.add("review", at[when], np.full(len(when), -1), when, state[when])
 
 
-def _add_sessions(table: EventTable, sessions: Sessions, outcome: Outcome, author: Ints) -> None:
-    slots = outcome.slots
+def _add_sessions(table: EventTable, outcome: Outcome, author: Ints) -> None:
+    sessions = outcome.shown.sessions
     table.add("login", sessions.start, sessions.viewer)
     table.add("logout", outcome.ended, sessions.viewer)
-    seen: Ints = distinct(slots.session)
+    seen = distinct(outcome.shown.session.astype(np.int64))
     table.add("view", sessions.start[seen] + SHOWN_AFTER_S, sessions.viewer[seen], ref=seen)
-    for kind, rows in outcome.did.items():
-        about = slots.post[rows]
-        if kind in ON_USER:
-            about = author[about]
-        table.add(kind, outcome.moment(kind), slots.viewer[rows], about, outcome.dwell_s[rows])
+    for kind in DEEDS:
+        rows = outcome.rows(kind)
+        slots = outcome.shown.slots(rows)
+        about = author[slots.post] if kind in ON_USER else slots.post
+        table.add(kind, outcome.moment(kind, rows), slots.viewer, about, outcome.dwell_s[rows].astype(np.int64))

@@ -1,7 +1,13 @@
 """Ragged arrays: runs of equal keys in a sorted column, and weighted draws from ranges of one."""
 
+from collections.abc import Iterator
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
+
+ROWS_AT_ONCE: Final = 1 << 21
+"""Rows of a network that are worked on together, so that memory beside the result stays in the hundreds of MB."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -12,6 +18,37 @@ Bools = NDArray[np.bool_]
 def rng_of(seed: int, *stage: int) -> np.random.Generator:
     """The stream of one stage of `seed`'s network, so that a change in one stage leaves the others as they were."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stage)))
+
+
+def side_by_side(rng: np.random.Generator, streams: int, each: int) -> list[np.random.Generator]:
+    """Generators for `streams` draws of `each` doubles that would come one after the other from `rng`.
+
+    So they can be read a chunk of each at a time: the same numbers, and only the chunks in memory. `rng` goes on behind
+    them. For `random` alone, which takes one step of the generator for each number. O(streams).
+    """
+    found = []
+    for _ in range(streams):
+        one = np.random.PCG64()
+        one.state = rng.bit_generator.state
+        found.append(np.random.Generator(one))
+        rng.bit_generator.advance(each)  # type: ignore[attr-defined]
+    return found
+
+
+def chunks(count: int) -> Iterator[slice]:
+    """ROWS_AT_ONCE rows at a time."""
+    for low in range(0, count, ROWS_AT_ONCE):
+        yield slice(low, min(low + ROWS_AT_ONCE, count))
+
+
+def viewers_at_once(through: Ints) -> Iterator[tuple[int, int]]:
+    """[low, high) of neighbours who have about ROWS_AT_ONCE rows together; `through`: rows of all up to each."""
+    low, count = 0, len(through)
+    while low < count:
+        before = int(through[low - 1]) if low else 0
+        high = max(low + 1, int(np.searchsorted(through, before + ROWS_AT_ONCE, side="right")))
+        yield low, high
+        low = high
 
 
 def starts_of(owners: Ints, count: int) -> Ints:

@@ -6,11 +6,12 @@ one slot in ten is drawn from what is popular everywhere. So the log is no ranke
 and recency, being shown does not depend on how the viewer would engage.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from feedgen.synthetic.follows import Follows
 from feedgen.synthetic.people import People, moments
@@ -64,6 +65,32 @@ class Slots(Struct, frozen=True):
         return Slots(self.session[which], self.viewer[which], self.post[which], self.ts[which])
 
 
+class Shown(Struct, frozen=True):
+    """All slots of a network, sorted by (session, position), 8 bytes each."""
+
+    sessions: Sessions
+    session: NDArray[np.int32]
+    post: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.post)
+
+    def slots(self, which: slice | Ints) -> Slots:
+        """The slots at these rows. O(rows)."""
+        session = self.session[which].astype(np.int64)
+        viewer, start = self.sessions.viewer[session], self.sessions.start[session]
+        return Slots(session, viewer, self.post[which].astype(np.int64), start + SHOWN_AFTER_S)
+
+    def rows(self, which: Bools) -> "Shown":
+        """Those under a mask. O(n)."""
+        return Shown(self.sessions, self.session[which], self.post[which])
+
+    def bounds(self, sessions: slice) -> Ints:
+        """The rows of each of these sessions, i being the first one's: bounds[i]:bounds[i + 1]. O(sessions log n)."""
+        numbers = np.arange(sessions.start, sessions.stop + 1, dtype=np.int32)
+        return np.searchsorted(self.session, numbers).astype(np.int64)
+
+
 def draw_sessions(spec: NetworkSpec, people: People, rng: np.random.Generator) -> Sessions:
     """All sessions of the window; none within SESSION_MAX_S of the one before or of the end."""
     viewer = np.repeat(np.arange(spec.viewers), rng.poisson(people.logins_per_day * spec.days)).astype(np.int64)
@@ -94,7 +121,16 @@ class Slates:
         self._trending_from = np.searchsorted(posts.created, shown - _POPULAR_S).astype(np.int64)
         self._trending_to = np.searchsorted(posts.created, shown).astype(np.int64)
 
-    def chunks(self) -> Iterator[tuple[int, Slots]]:
+    def shown(self, on_viewers: Callable[[int], None]) -> Shown:
+        """What every session shows. `on_viewers` gets how many viewers are done."""
+        parts: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+        for done, part in self._chunks():
+            parts.append((part.session.astype(np.int32), part.post.astype(np.int32)))
+            on_viewers(done)
+        session, post = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
+        return Shown(self._sessions, session, post)
+
+    def _chunks(self) -> Iterator[tuple[int, Slots]]:
         """(viewers done, their slots), viewers in order."""
         n = self._spec.viewers
         bounds = starts_of(self._sessions.viewer, n)

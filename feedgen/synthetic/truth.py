@@ -38,7 +38,8 @@ _WEIGHTS: Final = (  # closeness, topics, quality, recency, medium, eagerness
     (-0.6, -3.0, -0.3, 0.0, -0.1, 0.3),
 )
 _PLAIN_ID: Final = re.compile(r"(0|[1-9][0-9]{0,17})", re.ASCII)
-_SAMPLE: Final = 200_000
+SAMPLE: Final = 200_000
+"""Shown rows that the biases are found from; all, where there are few."""
 
 
 class BadTruth(ForefeedError):
@@ -152,11 +153,10 @@ def truth_of(rates: Sequence[float], people: People, follows: Follows, posts: Po
 
 
 def calibrated(truth: Truth, rates: Sequence[float], viewers: Ints, posts: Ints, at: Ints) -> Truth:
-    """`truth` with the biases under which the shown rows are engaged with at `rates` on average (by bisection)."""
+    """`truth` with the biases under which these rows are engaged with at `rates` on average (by bisection)."""
     if not len(viewers):
         return truth
-    every = max(1, len(viewers) // _SAMPLE)
-    features = truth.features(viewers[::every], posts[::every], at[::every].astype(np.float64))
+    features = truth.features(viewers, posts, at.astype(np.float64))
     bias = truth.bias.copy()
     for kind, rate in enumerate(rates):
         score = _score(truth.weights[kind], features)

@@ -54,6 +54,17 @@ class EventLogContract:
             assert [await other.mark(source) for source in ("shop.likes", "日本", "shop")] == ["int:6", "str:", None]
         assert await log.count() == 0
 
+    async def test_a_mark_that_is_kept_stays_as_it_was_first(self, log: EventLog, opener: Opener) -> None:
+        assert await log.keep_mark("identity", "a") == "a"
+        async with await opener(30.0) as other:
+            assert await other.keep_mark("identity", "b") == "a"
+        assert await log.mark("identity") == "a"
+
+    async def test_the_id_at_an_offset(self, log: EventLog) -> None:
+        head = (await log.append([login("日本"), login("z")])).head
+        assert await log.id_at(head) == "z"
+        assert await log.id_at(head + 1) is None
+
     async def test_what_was_appended_is_read_in_order(self, log: EventLog) -> None:
         rich = Event("p1", "post", 1_735_655_473.25, "日本", "o\0", {"topics": ["a"], "deep": {"x": [1, None, 2.5]}})
         batch = [login("z"), rich, login("a")]
@@ -83,11 +94,12 @@ class EventLogContract:
         await log.append([login("b", 20.0), login("a", 10.0), login("c", 30.0), login("d", 20.5)])
         offsets = {event.id: offset for offset, event in await log.read(0, 10)}
         head = await log.head()
-        assert await log.first_later(20.0, head) == offsets["c"]
-        assert await log.first_later(19.9, head) == offsets["b"]
-        assert await log.first_later(30.0, head) is None
-        assert await log.first_later(20.0, offsets["c"]) == offsets["c"]
-        assert await log.first_later(20.0, offsets["a"]) is None
+        assert await log.first_later(20.0, 0, head) == offsets["c"]
+        assert await log.first_later(19.9, 0, head) == offsets["b"]
+        assert await log.first_later(30.0, 0, head) is None
+        assert await log.first_later(20.0, 0, offsets["c"]) == offsets["c"]
+        assert await log.first_later(19.9, offsets["b"], head) == offsets["c"]
+        assert await log.first_later(20.0, 0, offsets["a"]) is None
 
     async def test_the_same_id_counts_once(self, log: EventLog) -> None:
         first = await log.append([login("a", 1.0), login("b"), login("a", 2.0)])

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feedgen.events import ENGAGEMENTS, FEEDBACK, ON_USER, Event, decode_json, encode
-from feedgen.synthetic import Network, NetworkSpec, generate
+from feedgen.synthetic import Network, NetworkSpec, generate, ragged
 
 ENDS_SHOWING = ("unfollow", "mute", "block")
 
@@ -216,6 +216,15 @@ print(hashlib.sha256(b"".join(map(encode, events))).hexdigest())
         for seed in ("1", "2")
     }
     assert digests == {digest(generate(NetworkSpec(viewers=50, days=5)).events())}
+
+
+def test_the_bytes_do_not_depend_on_how_many_rows_are_worked_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = NetworkSpec(viewers=60, followees_mean=40, days=10, logins_per_viewer_day=2, report_rate=0.2, hide_rate=0.2)
+    network = generate(spec)
+    monkeypatch.setattr(ragged, "ROWS_AT_ONCE", 100)
+    assert digest(generate(spec).events()) == digest(network.events())
+    assert len(network.outcome.shown) > 2_000
+    assert network.counts["block"] > 20
 
 
 def test_another_seed_gives_another_network(small: Network) -> None:
