@@ -26,6 +26,8 @@ _FAR_SHARE: Final = 0.5
 _LATELY_S: Final = 7_200.0
 """Away no longer, nobody is looked at more than three ticks later: many come back."""
 
+Forecasts = Callable[[Ints, Floats, float], None]
+"""Is told (viewers, P(login while a feed made now is fresh), now)."""
 Gains = Callable[[Ints, Floats], Floats]
 """(viewers, when each one's feed was made) → what a generation would bring each, 0 nothing to 1."""
 
@@ -61,6 +63,7 @@ class Scheduler:
         gains: Gains | None = None,
         account_of: Ints | None = None,
         refresh_present: bool = False,
+        forecasts: Forecasts = lambda viewers, chances, now: None,
     ) -> None:
         """`longest_s`: who did come within `active_s` waits no longer for a generation.
 
@@ -76,9 +79,11 @@ class Scheduler:
         self._active_s = active_s
         self._gains = gains
         self._refresh_present = refresh_present
+        self._forecasts = forecasts
         self._account_of = np.zeros(0, np.int64) if account_of is None else account_of
         self._made = np.full(64, -np.inf)
         self._look = np.full(64, -1, np.int64)
+        self._worth = np.zeros(64, np.float32)
         self._wheel: dict[int, list[Ints]] = {}
         self._passed = 0
         self.counts = Counts()
@@ -103,6 +108,15 @@ class Scheduler:
         self._reach(viewers)
         return self._made[viewers]
 
+    def worth_of(self, rank: int) -> float:
+        """What a generation was worth for the viewer of this rank (1: the best) when last looked at; 0 past the end.
+
+        At this price, viewers of better ranks are kept fresh all the time. O(viewers), 10 ns each.
+        """
+        if rank > len(self._worth):
+            return 0.0
+        return float(np.partition(self._worth, len(self._worth) - rank)[len(self._worth) - rank])
+
     def step(self, now: float, room: int | None = None) -> Ints:
         """Whom to generate for now, the most worth first, `room` of them at most. Tell `made` when they are.
 
@@ -119,6 +133,7 @@ class Scheduler:
         chance = np.ones((2 + len(_FAR_S), len(due)))  # who is there reads now
         chance[0, : len(there)] = np.inf  # and nobody waits for that to rise
         chance[:, len(there) :] = self._predictor.within(due[len(there) :], now, self._tick_s, self._fresh_s, *_FAR_S)
+        self._forecasts(due[len(there) :], chance[1, len(there) :], now)
         return self._chosen(due, chance, now, room)
 
     def _chosen(self, due: Ints, chance: Floats, now: float, room: int | None) -> Ints:
@@ -130,7 +145,7 @@ class Scheduler:
         likely = fresh >= price
         overdue = self._overdue(due, now)
         gain = self._gain(due, likely | overdue)
-        worth = fresh * gain
+        worth = self._worth[due] = fresh * gain
         rises = soon < _PATIENCE * price * self._tick_s / self._fresh_s
         self.counts.nothing_new += int((likely & (gain == 0)).sum())
         self.counts.waited += int(((worth >= price) & rises).sum())
@@ -240,6 +255,7 @@ class Scheduler:
             more = max(count, 2 * len(self._made)) - len(self._made)
             self._made = np.append(self._made, np.full(more, -np.inf))
             self._look = np.append(self._look, np.full(more, -1, np.int64))
+            self._worth = np.append(self._worth, np.zeros(more, np.float32))
 
     def check(self) -> None:
         """Assert every invariant. For tests. O(viewers + wheel)."""
