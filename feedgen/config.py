@@ -139,16 +139,18 @@ class Worker(_Section, frozen=True):
     backoff_max_s: Seconds = 30.0
     aside_s: Seconds = 600.0
     active_days: Positive = 14.0
-    sweep_s: Seconds = 60.0
+    trending_s: Seconds = 60.0
     fold_poll_s: Seconds = 0.2
 
 
 class Scheduler(_Section, frozen=True):
     """For whom feeds are generated before they come (docs/scheduling.md)."""
 
+    generations_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 100.0
     tick_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
     least_chance: Annotated[float, Meta(gt=0, lt=1)] = 0.001
     longest_days: Positive = 7.0
+    train_hours: Annotated[float, Meta(ge=0, le=87_600)] = 24.0
 
 
 class Server(_Section, frozen=True):
@@ -183,6 +185,7 @@ class Cache(_Section, frozen=True):
     max_bytes: Annotated[int, Meta(ge=1, le=1 << 50)] = 536_870_912
     fresh_s: Seconds = 1_800.0
     stale_s: Seconds = 86_400.0
+    eviction: Literal["ahead", "lru"] = "ahead"
     idle_s: Seconds = 21_600.0
     session_s: Seconds = 900.0
     session_generations: Annotated[int, Meta(ge=0, le=16)] = 2

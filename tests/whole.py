@@ -53,7 +53,8 @@ TOLD: Final[dict[type, set[str]]] = {
 
 NOT_TOLD: Final[dict[type, set[str]]] = {
     # names that only a superseded claim or edit gave are no one's: what holds a name is told by it
-    State: {"topic_names", "languages", "_folds"},
+    # who comes and goes is for the scheduler, not for feeds, and what comes late counts in its order
+    State: {"topic_names", "languages", "_folds", "presence"},
     # the newest post of everyone may be one that turned out to be another's; it bounds memory, and no feed
     Symbols: {"_bounds", "_data", "_lock"},  # the same names as bytes
     Posts: {"_newest", "_symbols", "_retention_s", "_per_author"},

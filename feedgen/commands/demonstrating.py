@@ -16,7 +16,7 @@ from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter, put_json
 from feedgen.commands.engine import Counting, Engine, open_engine
 from feedgen.commands.generating import generate_feeds
-from feedgen.commands.serving import drop_ahead, serving
+from feedgen.commands.serving import serving, take_stock
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog
@@ -62,7 +62,7 @@ async def run(settings: Settings, data_dir: Path, spec: NetworkSpec, *, host: st
     async with _folded(settings, data_dir, clock, stages) as engine:
         viewers = [f"u{number}" for number in range(spec.viewers)]
         with Reporter("demo") as reporter:
-            await drop_ahead(engine, reporter)
+            await take_stock(engine, clock, reporter)
         with stages.stage("feeds"):
             feeds, feeds_per_s = await generate_feeds(engine, viewers)
         ndcg_at_20: dict[str, float] = {}
@@ -144,7 +144,7 @@ async def _read_page(url: str, viewer: str) -> dict[str, Any]:
 async def _judged(engine: Engine, settings: Settings, network: Network, now: float) -> dict[str, float]:
     """How the served order compares with the oracle's, over viewers who were there lately."""
     since = now - settings.worker.active_days * _DAY_S
-    active = [viewer for viewer in engine.sweeper.by_last_activity(since) if viewer != MODERATOR]
+    active = [viewer for viewer in engine.state.by_last_activity(since) if viewer != MODERATOR]
     sample = active[:: max(1, len(active) // JUDGED)][:JUDGED]
     judge = Judge(engine.pipeline, network.truth, kind_weights(settings.ranking))
     async with engine.gate.batch():

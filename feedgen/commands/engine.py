@@ -20,10 +20,13 @@ from feedgen.feed.roles import Clock, FeedStore
 from feedgen.feed.store import SqliteFeedStore
 from feedgen.gate import EpochGate
 from feedgen.keeper import StateKeeper
+from feedgen.login.dispatcher import Dispatcher
+from feedgen.login.foresight import Foresight
+from feedgen.login.teacher import Teacher
 from feedgen.offloop import in_thread
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
-from feedgen.sweeper import Sweeper
+from feedgen.trending import Trending
 from feedgen.worker import WorkerPool
 
 _SAID_AFTER_S: Final = 3.0
@@ -41,7 +44,9 @@ class Engine:
     keeper: StateKeeper
     pipeline: Pipeline
     store: FeedStore
-    sweeper: Sweeper
+    trending: Trending
+    dispatcher: Dispatcher
+    teacher: Teacher
     pool: WorkerPool
 
 
@@ -96,13 +101,14 @@ async def open_engine(
             await keeper.catch_up(until_ts, counting.add)
         await _compiled()
         pipeline = Pipeline(state, settings)
-        sweeper = Sweeper(state, pipeline, gate, store, clock, settings.worker, settings.cache)
-        await sweeper.load()
+        foresight = Foresight(state, settings, clock())
+        dispatcher = Dispatcher(foresight, gate, clock, settings)
+        teacher = Teacher(foresight, gate, clock, data_dir, settings.scheduler.train_hours)
 
         def make(viewers: Sequence[str]) -> Sequence[Bulk | Exception | None]:
             return pipeline.generate(viewers, clock())
 
-        pool = WorkerPool(make, gate, store, sweeper, settings.worker, rng=random.Random())
+        pool = WorkerPool(make, gate, store, dispatcher, settings.worker, rng=random.Random())
         await stack.enter_async_context(pool)
         yield Engine(
             log=log,
@@ -112,6 +118,8 @@ async def open_engine(
             keeper=keeper,
             pipeline=pipeline,
             store=store,
-            sweeper=sweeper,
+            trending=Trending(pipeline, gate, store, clock, dispatcher),
+            dispatcher=dispatcher,
+            teacher=teacher,
             pool=pool,
         )

@@ -42,7 +42,7 @@ async def generate_feeds(engine: Engine, viewers: Sequence[str]) -> tuple[int, f
     before = counters.generated + counters.refused_older
     with Counting("generating", "feeds", len(viewers)) as counting:
         engine.pool.on_done = counting.add
-        await engine.sweeper.write_trending()
+        await engine.trending.write()
         for viewer in viewers:
             await engine.pool.submit(viewer)
         await engine.pool.drain()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Final
 
 from cacheserver.app import make_app
 from cacheserver.residency import Residency
@@ -23,6 +24,8 @@ from feedgen.feed.roles import Clock
 from feedgen.itemstore import ItemStore, PipelineExplainer
 
 _log = logging.getLogger(__name__)
+SKEW_S: Final = 60.0
+"""How far the clocks of two machines that share a store may be apart."""
 
 
 async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: float | None) -> None:
@@ -42,7 +45,7 @@ async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: 
         async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
             if domain is not None:
                 domain.begin()
-            await drop_ahead(engine, reporter)
+            await take_stock(engine, clock, reporter)
             async with serving(engine, settings, clock, host, port) as listening:
                 reporter.say(
                     f"feedgen: serving {len(engine.state.users):,} known users at {listening.url}; Ctrl-C stops"
@@ -51,10 +54,24 @@ async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: 
                 reporter.say("feedgen: stopping; requests and batches in flight are finished first")
 
 
-async def drop_ahead(engine: Engine, reporter: Reporter) -> None:
-    """Drop what the store holds of a later time or a longer log, and say so. Raises StoreError."""
-    if dropped := await engine.sweeper.drop_ahead(engine.keeper.whole_to):
-        reporter.say(f"feedgen: {dropped:,} stored feeds are of a later time or a longer log; dropped, to be made anew")
+async def take_stock(engine: Engine, clock: Clock, reporter: Reporter) -> None:
+    """Tell the dispatcher what the store holds. O(stored feeds). Raises StoreError.
+
+    What knows more than can be known now is dropped first, about 0.3 ms each, and that is said: feeds made at a time
+    that has not come yet (an earlier run with another `--now`), or from a log that went further. Kept, they would be
+    served as fresh, and nothing made now would be newer.
+    """
+    stored = await engine.store.generations()
+    head, latest_ms = engine.keeper.whole_to, (clock() + SKEW_S) * 1_000
+    ahead = [name for name, made in stored.items() if made.watermark > head or made.generated_at_ms > latest_ms]
+    for viewer in ahead:
+        await engine.store.delete(viewer)
+        del stored[viewer]
+    if ahead:
+        reporter.say(
+            f"feedgen: {len(ahead):,} stored feeds are of a later time or a longer log; dropped, to be made anew"
+        )
+    await engine.dispatcher.begin(stored)
 
 
 @asynccontextmanager
@@ -77,13 +94,16 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
         gauges=gauges_of(engine),
     )
-    await engine.sweeper.write_trending()
-    await warm(residency, engine.store, engine.sweeper.by_last_activity(), settings.feed.items)
-    engine.sweeper.sink = residency
+    await engine.trending.write()
+    await warm(residency, engine.store, engine.state.by_last_activity(), settings.feed.items)
+    engine.teacher.load()
+    engine.dispatcher.sink = residency
     listening = await serve(make_app(services), settings, host, port)
     tasks = [
         asyncio.create_task(engine.keeper.follow(), name="keeper"),
-        asyncio.create_task(engine.sweeper.run(engine.pool), name="sweeper"),
+        asyncio.create_task(engine.trending.run(settings.worker.trending_s), name="trending feed"),
+        asyncio.create_task(engine.dispatcher.run(engine.pool), name="scheduler"),
+        asyncio.create_task(engine.teacher.run(), name="login teacher"),
     ]
     for task in tasks:
         task.add_done_callback(_report)
@@ -94,7 +114,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        engine.sweeper.sink = None
+        engine.dispatcher.sink = None
 
 
 def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:

@@ -43,6 +43,16 @@ class Budget:
         """A generation from each of these accounts; one may be named often."""
         self.spent += np.bincount(accounts, minlength=len(self.spent))
 
+    def earn(self, amounts: Floats, most_days: float = np.inf) -> None:
+        """Credit the accounts; what they hold beyond `most_days` of their mean earnings lapses. O(accounts)."""
+        earned = self.earned + amounts
+        self.earned = np.minimum(earned, self.spent + most_days * self._a_day)
+        self._settled -= earned - self.earned  # what lapses was earned all the same
+
+    def anchor(self, price: float) -> None:
+        """Steer around this price from now on, as one that is known to meet the budget nearly."""
+        self._base[:] = np.clip(np.log(max(price, 1e-12)), self._least, 0.0)
+
     def begin(self) -> None:
         """Empty accounts; the prices, and what a day is expected to earn, stay."""
         self.earned[:] = self.spent[:] = self._settled[:] = 0

@@ -11,6 +11,8 @@ from feedgen.state.habits import DAY_S, HOUR_S, Floats, Habits, Ints, hour_of
 NEVER_DAYS: Final = 120.0
 """Away longer than this, a viewer's chance is that of one who was away so long, fading on."""
 
+_AT_ONCE: Final = 16_384
+"""Viewers whose features are in memory at a time."""
 _MIDDLES_S: Final = np.sqrt(np.concatenate(([150.0], SPAN_ENDS_S[:-1])) * SPAN_ENDS_S)
 
 
@@ -63,18 +65,18 @@ class Rhythm:
 
 
 class Predictor:
-    """Reads habits, changes nothing."""
+    """Reads habits, changes nothing. `hazards` may be replaced between two questions."""
 
     def __init__(self, habits: Habits, hazards: Hazards) -> None:
         self.habits = habits
-        self._hazards = hazards
+        self.hazards = hazards
 
     def within(self, viewers: Ints, now: float, *spans_s: float) -> Floats:
         """P(login in [now, now + span)) for viewers who are away at `now`; float64[spans, viewers].
 
         Within a span of the model the hazard is taken as even; past the last one it goes on as it was there.
         """
-        hazards = self._hazards.hazards(self.habits, viewers, now).astype(np.float64)
+        hazards = self._asked(viewers, now)
         fading = self._fading(viewers, now)
         return np.stack([(1 - survival(hazards, span)) * fading for span in spans_s])
 
@@ -83,13 +85,17 @@ class Predictor:
 
         For any viewers, those who are there as well. A login counts as coming in the (geometric) middle of its span.
         """
-        hazards = self._hazards.hazards(self.habits, viewers, now).astype(np.float64)
+        hazards = self._asked(viewers, now)
         left = np.cumprod(1 - hazards, axis=1)
         before = np.concatenate([np.ones((len(viewers), 1)), left[:, :-1]], axis=1)
         worth: Floats = (before - left) @ np.exp(-_MIDDLES_S / tau_s) + left[:, -1] * np.exp(
             -2 * SPAN_ENDS_S[-1] / tau_s
         )
         return worth
+
+    def _asked(self, viewers: Ints, now: float) -> Floats:
+        parts = [viewers[at : at + _AT_ONCE] for at in range(0, max(len(viewers), 1), _AT_ONCE)]
+        return np.concatenate([self.hazards.hazards(self.habits, part, now) for part in parts]).astype(np.float64)
 
     def _fading(self, viewers: Ints, now: float) -> Floats:
         absent = (now - self.habits.rows["came"][viewers].astype(np.float64)) / DAY_S

@@ -120,6 +120,7 @@ def replay(
         if len(viewers):
             scheduler.visited(np.unique(viewers), now)
         made = scheduler.step(now)
+        scheduler.made(made, np.full(len(made), now))
         if begun and len(made):
             chosen.append(made)
             times.append(np.full(len(made), now))

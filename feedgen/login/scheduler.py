@@ -19,10 +19,15 @@ _PATIENCE: Final = 0.8
 _TICKS_BY_SHARE: Final = ((1 / 3, 1), (1 / 20, 3), (1 / 200, 6))
 """Chance at least this share of the price: look again after so many ticks."""
 _LOOK_AGAIN_S: Final = 7_200.0
-"""Nobody who is waited for is looked at later than that, unless a tick is longer."""
+"""Nobody is looked at later than that, unless a tick is longer or the chance far ahead is too small as well."""
+_FAR_S: Final = (28_800.0, 86_400.0)
+_FAR_SHARE: Final = 0.5
+"""The chance in so long a span is below this share of the price: not looked at before its end. The price may fall."""
 _LATELY_S: Final = 7_200.0
 """Away no longer, nobody is looked at more than three ticks later: many come back."""
 
+Forecasts = Callable[[Ints, Floats, float], None]
+"""Is told (viewers, P(login while a feed made now is fresh), now)."""
 Gains = Callable[[Ints, Floats], Floats]
 """(viewers, when each one's feed was made) → what a generation would bring each, 0 nothing to 1."""
 
@@ -57,8 +62,12 @@ class Scheduler:
         active_s: float,
         gains: Gains | None = None,
         account_of: Ints | None = None,
+        refresh_present: bool = False,
+        forecasts: Forecasts = lambda viewers, chances, now: None,
     ) -> None:
         """`longest_s`: who did come within `active_s` waits no longer for a generation.
+
+        `refresh_present`: a viewer who is there gets a generation when the feed goes stale; else live updates do that.
 
         `account_of`: the budget's account by viewer, the last one for viewers past its end; else there is one account.
         """
@@ -69,9 +78,12 @@ class Scheduler:
         self._longest_s = longest_s
         self._active_s = active_s
         self._gains = gains
+        self._refresh_present = refresh_present
+        self._forecasts = forecasts
         self._account_of = np.zeros(0, np.int64) if account_of is None else account_of
         self._made = np.full(64, -np.inf)
         self._look = np.full(64, -1, np.int64)
+        self._worth = np.zeros(64, np.float32)
         self._wheel: dict[int, list[Ints]] = {}
         self._passed = 0
         self.counts = Counts()
@@ -79,7 +91,7 @@ class Scheduler:
     def made(self, viewers: Ints, at: Floats) -> None:
         """Feeds were generated; they are fresh for a while. O(viewers)."""
         self._reach(viewers)
-        self._made[viewers] = np.maximum(self._made[viewers], at)
+        np.maximum.at(self._made, viewers, at)
         self._look_at(viewers, self._made[viewers] + self._fresh_s)
 
     def visited(self, viewers: Ints, now: float) -> None:
@@ -91,30 +103,50 @@ class Scheduler:
         """Viewers that some step will look at. O(viewers)."""
         return int((self._look >= 0).sum())
 
-    def age_s(self, viewers: Ints, now: float) -> Floats:
-        """How old the viewers' feeds are; inf for none. O(viewers)."""
+    def made_at(self, viewers: Ints) -> Floats:
+        """When the viewers' feeds were made (s); −inf for never. O(viewers)."""
         self._reach(viewers)
-        return now - self._made[viewers]
+        return self._made[viewers]
+
+    def worth_of(self, rank: int) -> float:
+        """What a generation was worth for the viewer of this rank (1: the best) when last looked at; 0 past the end.
+
+        At this price, viewers of better ranks are kept fresh all the time. O(viewers), 10 ns each.
+        """
+        if rank > len(self._worth):
+            return 0.0
+        return float(np.partition(self._worth, len(self._worth) - rank)[len(self._worth) - rank])
 
     def step(self, now: float, room: int | None = None) -> Ints:
-        """Whom to generate for now, the most worth first, `room` of them at most; they count as made.
+        """Whom to generate for now, the most worth first, `room` of them at most. Tell `made` when they are.
 
-        O(viewers due). Those left out for want of room or budget are looked at again with the next tick.
+        Who is chosen is not looked at again while the feed would be fresh, made or not. O(viewers due). Those left
+        out for want of room or budget are looked at again with the next tick.
         """
         self.budget.settle(now)
         due = self._due(now)
-        due = self._without_present(due, now)
         if not len(due):
             return due
+        away = self._predictor.habits.away(due, now)
+        there = self._there(due[~away], now)
+        due = np.concatenate([there, due[away]])
+        chance = np.ones((2 + len(_FAR_S), len(due)))  # who is there reads now
+        chance[0, : len(there)] = np.inf  # and nobody waits for that to rise
+        chance[:, len(there) :] = self._predictor.within(due[len(there) :], now, self._tick_s, self._fresh_s, *_FAR_S)
+        self._forecasts(due[len(there) :], chance[1, len(there) :], now)
+        return self._chosen(due, chance, now, room)
+
+    def _chosen(self, due: Ints, chance: Floats, now: float, room: int | None) -> Ints:
+        """Of those due, by P(login) within a tick, while the feed is fresh, and in each of _FAR_S."""
         self.counts.looked += len(due)
-        soon, fresh = self._predictor.within(due, now, self._tick_s, self._fresh_s)
-        gain = np.ones(len(due)) if self._gains is None else self._gains(due, self._made[due])
+        soon, fresh = chance[:2]
         account = self._accounts(due)
         price = self.budget.price[account]
-        worth = fresh * gain
         likely = fresh >= price
-        rises = soon < _PATIENCE * price * self._tick_s / self._fresh_s
         overdue = self._overdue(due, now)
+        gain = self._gain(due, likely | overdue)
+        worth = self._worth[due] = fresh * gain
+        rises = soon < _PATIENCE * price * self._tick_s / self._fresh_s
         self.counts.nothing_new += int((likely & (gain == 0)).sum())
         self.counts.waited += int(((worth >= price) & rises).sum())
         wanted = ((worth >= price) & ~rises) | overdue & (gain > 0)
@@ -123,10 +155,16 @@ class Scheduler:
         self.counts.overdue += int((overdue[chosen] & ~(worth >= price)[chosen]).sum())
         kept = np.ones(len(due), np.bool_)
         kept[chosen] = False
-        self._look_later(due[kept], (fresh / price)[kept], now)
-        self.made(due[chosen], np.full(len(chosen), now))
+        self._look_later(due[kept], (chance[1:] / price)[:, kept], now)
+        self._look_at(due[chosen], np.full(len(chosen), now + self._fresh_s))
         self.counts.chosen += len(chosen)
         return due[chosen]
+
+    def _gain(self, due: Ints, asked: Flags) -> Floats:
+        gain = np.ones(len(due))
+        if self._gains is not None and asked.any():
+            gain[asked] = self._gains(due[asked], self._made[due[asked]])
+        return gain
 
     def _affordable(
         self,
@@ -157,21 +195,29 @@ class Scheduler:
         overdue: Flags = (now - since >= self._longest_s) & (now - came < self._active_s)
         return overdue
 
-    def _without_present(self, due: Ints, now: float) -> Ints:
-        """Those who are away; who is there is kept fresh by live updates, and is looked at when it leaves."""
-        away = self._predictor.habits.away(due, now)
-        there = due[~away]
+    def _there(self, there: Ints, now: float) -> Ints:
+        """Of those who are there, whose feed has to be kept fresh by generations: all, or none (`refresh_present`)."""
         rows = self._predictor.habits.rows[there]
-        lasts = np.where(rows["left"] > 0, FORGOTTEN_S, SILENT_S)
-        self._look_at(there, np.maximum(rows["came"] + lasts, now + self._tick_s))
-        return due[away]
+        lasts = np.where(rows["told"] & (rows["left"] > 0), FORGOTTEN_S, SILENT_S)
+        came = np.where(rows["told"], rows["came"], np.maximum(rows["came"], rows["left"]))
+        if self._refresh_present:
+            return there[rows["came"] > 0]  # who never came has only been heard of
+        self._look_at(there, np.maximum(came + lasts, now + self._tick_s))
+        return there[:0]
 
     def _look_later(self, viewers: Ints, share: Floats, now: float) -> None:
+        """`share`: chance over price, while a feed is fresh and in each of _FAR_S; float64[spans, viewers]."""
         at_most = max(1, int(_LOOK_AGAIN_S / self._tick_s))
         ticks = np.full(len(viewers), at_most)
+        for far_s, far in zip(_FAR_S, share[1:], strict=True):
+            # No half hour of the next day is likelier than the day as a whole.
+            ticks[far < _FAR_SHARE] = max(1, int(far_s / self._tick_s))
         for least, count in reversed(_TICKS_BY_SHARE):
-            ticks[share >= least] = min(count, at_most)
+            ticks[share[0] >= least] = min(count, at_most)
         rows = self._predictor.habits.rows[viewers]
+        overdue_s = np.maximum(self._made[viewers], rows["came"]) + self._longest_s - now
+        soon = (overdue_s > 0) & (overdue_s < _FAR_S[-1])
+        ticks[soon] = np.minimum(ticks[soon], np.ceil(overdue_s[soon] / self._tick_s))
         lately = now - np.maximum(rows["came"], rows["left"]).astype(np.float64) < _LATELY_S
         ticks[lately] = np.minimum(ticks[lately], 3)
         self._put(viewers, int(now // self._tick_s) + ticks)  # by ticks: a step late by a moment does not cost one more
@@ -181,6 +227,7 @@ class Scheduler:
         self._put(viewers, np.ceil(at / self._tick_s).astype(np.int64))
 
     def _put(self, viewers: Ints, ticks: Ints) -> None:
+        self._reach(viewers)
         ticks = np.maximum(ticks, self._passed + 1)
         self._look[viewers] = ticks
         order = np.argsort(ticks, kind="stable")
@@ -208,6 +255,7 @@ class Scheduler:
             more = max(count, 2 * len(self._made)) - len(self._made)
             self._made = np.append(self._made, np.full(more, -np.inf))
             self._look = np.append(self._look, np.full(more, -1, np.int64))
+            self._worth = np.append(self._worth, np.zeros(more, np.float32))
 
     def check(self) -> None:
         """Assert every invariant. For tests. O(viewers + wheel)."""

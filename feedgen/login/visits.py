@@ -15,12 +15,16 @@ _AT_ONCE: Final = 2_000
 
 
 class Visits(NamedTuple):
-    """By time, in the order they came where times are equal. `names` by viewer, numbered as they came."""
+    """By time, in the order they came where times are equal. `names` by viewer, numbered as they came; may be empty.
+
+    `told`: which were reported, the others made out from what viewers did; None: all were.
+    """
 
     viewers: Ints
     ts: Floats
     came: NDArray[np.bool_]
     names: Sequence[str]
+    told: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Self:
@@ -36,7 +40,8 @@ class Visits(NamedTuple):
         """Those earlier than `moment` (s), and the viewers they are of: all that could be known then. O(log n)."""
         end = int(np.searchsorted(self.ts, moment))
         known = int(self.viewers[:end].max()) + 1 if end else 0
-        return Visits(self.viewers[:end], self.ts[:end], self.came[:end], self.names[:known])
+        told = None if self.told is None else self.told[:end]
+        return Visits(self.viewers[:end], self.ts[:end], self.came[:end], self.names[:known], told)
 
     def logins(self) -> "Logins":
         """The logins alone, to be asked for the next one."""
@@ -71,6 +76,8 @@ class Reader:
         begin, end = self._at, int(np.searchsorted(self._visits.ts, moment))
         for start in range(begin, end, _AT_ONCE):
             part = slice(start, min(end, start + _AT_ONCE))
-            self._habits.absorb(self._visits.viewers[part], self._visits.ts[part], self._visits.came[part])
+            visits = self._visits
+            told = None if visits.told is None else visits.told[part]
+            self._habits.absorb(visits.viewers[part], visits.ts[part], visits.came[part], told)
         self._at = end
         return slice(begin, end)

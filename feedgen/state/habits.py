@@ -1,6 +1,7 @@
-"""When each viewer comes and goes, in 255 bytes a viewer: what the login-time predictor knows."""
+"""When each viewer comes and goes, in 256 bytes a viewer: what the login-time predictor knows."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +44,7 @@ ROW: Final = np.dtype(
         ("days", "u4"),  # a bit for each of the last 32 days with a login, today's the lowest
         ("offset", "i2"),  # minutes from UTC
         ("total", "u2"),
+        ("told", "?"),  # whether logins are reported of the viewer; else visits are made out from what the viewer does
     ]
 )
 
@@ -57,7 +59,8 @@ class Habits:
         self._rows = np.zeros(64, ROW)
         self.count = 0
         self.online = 0
-        """Viewers who came and were not reported to leave, of those who ever were."""
+        """Viewers who came and were not reported to leave, of those who ever were. May fall below 0 where logouts are
+        reported and logins only begin to be."""
         self.first: float | None = None
         self.weekly: Floats = np.zeros(168)
         """Logins by hour of the week, decayed to `weekly_at`."""
@@ -82,13 +85,18 @@ class Habits:
         rows = self._rows[viewers]
         came, left = rows["came"].astype(np.float64), rows["left"].astype(np.float64)
         lasts = np.where(left > 0, FORGOTTEN_S, SILENT_S)
-        return (came > 0) & ((left >= came) | (now - came >= lasts))
+        silent = now - np.maximum(came, left) >= SILENT_S
+        return (came > 0) & np.where(rows["told"], (left >= came) | (now - came >= lasts), silent)
 
-    def absorb(self, viewers: Ints, ts: Floats, came: Flags) -> None:
-        """Logins (`came`) and logouts, in log order. Vectorised over viewers: 60 µs + 2 µs an event."""
+    def absorb(self, viewers: Ints, ts: Floats, came: Flags, told: Flags | None = None) -> None:
+        """Logins (`came`) and logouts, in log order. Vectorised over viewers: 60 µs + 2 µs an event.
+
+        `told`: which were reported; the others were made out from what viewers did. None: all of them.
+        """
         if not len(viewers):
             return
         self._reach(int(viewers.max()) + 1)
+        self._rows["told"][viewers[came if told is None else came & told]] = True
         order = np.lexsort((ts, viewers))
         of = viewers[order]
         starts = np.flatnonzero(np.concatenate(([True], of[1:] != of[:-1])))
@@ -102,6 +110,26 @@ class Habits:
                 self._leave(viewers[at[~coming]], ts[at[~coming]])
         if came.any():
             self._together(np.sort(ts[came]))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All of it in flat arrays, for `restore`; views until the next fold."""
+        alone = [-1.0 if self.first is None else self.first, self.weekly_at, float(self.online)]
+        return {
+            "rows": self.rows.view(np.uint8),
+            "weekly": self.weekly,
+            "gaps": self.gaps,
+            "recent": np.array(self.recent, np.float64),
+            "alone": np.array(alone, np.float64),
+        }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Become what `columns` were taken of; copies. O(viewers)."""
+        self._rows = np.array(columns["rows"]).view(ROW)
+        self.count = len(self._rows)
+        self.weekly, self.gaps = np.array(columns["weekly"]), np.array(columns["gaps"])
+        self.recent = deque(columns["recent"].tolist())
+        first, self.weekly_at, online = columns["alone"].tolist()
+        self.first, self.online = None if first < 0 else first, int(online)
 
     def _come(self, viewers: Ints, ts: Floats) -> None:
         rows = self._rows[viewers]
@@ -122,7 +150,7 @@ class Habits:
         begins = in_order & (new | (away > BREAK_S))
         rows["began"] = np.where(begins, ts, rows["began"])
         rows["today"] = np.where(begins, 1, np.minimum(rows["today"].astype(np.int64) + in_order, 255))
-        self.online += int(((rows["left"] > 0) & (rows["left"] >= last) & in_order).sum())
+        self.online += int((rows["told"] & (rows["left"] > 0) & (rows["left"] >= last) & in_order).sum())
         rows["came"] = np.maximum(ts, last)
         self._rows[viewers] = rows
 
@@ -138,7 +166,7 @@ class Habits:
     def _leave(self, viewers: Ints, ts: Floats) -> None:
         rows = self._rows[viewers]
         came, left = rows["came"].astype(np.float64), rows["left"].astype(np.float64)
-        self.online -= int(((left > 0) & (left < came)).sum())
+        self.online -= int((rows["told"] & (left > 0) & (left < came)).sum())
         fits = ts >= came
         rows["length"] = np.where(fits, np.minimum((ts - came) / 60, 60_000), rows["length"])
         rows["left"] = np.maximum(ts, left)

@@ -15,6 +15,7 @@ from feedgen.state.graph import Graph
 from feedgen.state.impressions import Impressions
 from feedgen.state.logins import Logins
 from feedgen.state.posts import Posts
+from feedgen.state.presence import Presence
 from feedgen.state.symbols import Symbols
 
 _DAY_S = 86_400.0
@@ -49,6 +50,7 @@ class State:
         self.engagement = Engagement(Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours)))
         self.impressions = Impressions(self.post_ids, settings.seen_days, settings.seen_per_viewer)
         self.logins = Logins()
+        self.presence = Presence()
         self.watermark = 0
         self._folds: dict[str, Callable[[Event, int, Any], None]] = {
             "follow": lambda e, actor, _: self.graph.follow(actor, self._user(e), True, e.ts, e.id),
@@ -57,7 +59,7 @@ class State:
             "unblock": lambda e, actor, _: self.graph.block(actor, self._user(e), False, e.ts, e.id),
             "mute": lambda e, actor, _: self.graph.mute(actor, self._user(e), True, e.ts, e.id),
             "unmute": lambda e, actor, _: self.graph.mute(actor, self._user(e), False, e.ts, e.id),
-            "user": lambda e, actor, attrs: self.about_users.describe(actor, e.ts, e.id, attrs),
+            "user": self._describe,
             "post": self._create,
             "edit": self._edit,
             "review": lambda e, _, attrs: self.posts.review(self._post(e), attrs["state"] != "approved", e.ts, e.id),
@@ -79,17 +81,25 @@ class State:
 
     def fold(self, events: Iterable[tuple[int, Event]]) -> None:
         """Apply (offset, event) pairs in log order. O(events)."""
-        intern, act, folds = self.users.intern, self.logins.act, self._folds
+        intern, act, note, folds = self.users.intern, self.logins.act, self.presence.note, self._folds
         for offset, event in events:
             actor = intern(event.actor)
             if event.type != "serve":  # what is sent to a viewer is no deed of the viewer
                 act(actor, event.ts)
-            fold = folds.get(event.type)  # logout: in the log, not yet in state
+                note(actor, event.ts, event.type)
+            fold = folds.get(event.type)  # a logout is for presence alone
             if fold is not None:
                 fold(event, actor, event.attrs)
             self.watermark = offset
+        self.presence.settle()
         self.posts.reach()
         self.about_posts.reach(len(self.post_ids))
+
+    def by_last_activity(self, since: float = 0.0) -> list[str]:
+        """Who did anything since then (s), the latest first, ties by id. O(viewers log viewers)."""
+        last, name = self.logins.last_active, self.users.name
+        active = self.logins.active_since(since).tolist()
+        return [name(viewer) for viewer in sorted(active, key=lambda viewer: (-last(viewer), name(viewer)))]
 
     def _user(self, event: Event) -> int:
         assert event.object is not None
@@ -98,6 +108,11 @@ class State:
     def _post(self, event: Event) -> int:
         assert event.object is not None
         return self.post_ids.intern(event.object)
+
+    def _describe(self, event: Event, actor: int, attrs: dict[str, Any]) -> None:
+        self.about_users.describe(actor, event.ts, event.id, attrs)
+        if "utc_offset_min" in attrs:
+            self.presence.habits.locate(actor, self.about_users.said(actor, "utc_offset_min"))
 
     def _create(self, event: Event, actor: int, attrs: dict[str, Any]) -> None:
         post = self._post(event)
