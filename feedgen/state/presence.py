@@ -1,22 +1,23 @@
 """Who comes and goes, as the events tell it: by logins where they are reported, else by what viewers do."""
 
-from array import array
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.state.columns import Composite, Part
 from feedgen.state.habits import SILENT_S, Floats, Habits, Ints
 from feedgen.state.journal import Journal, Kept
 
 _LATEST: Final = float(2**32 - 1)
 """Times are kept in 32 bits of seconds; what lies outside (before 1970, after 2106) is no visit."""
-_KINDS: Final = {"logout": 0, "login": 1}
-_DEED: Final = 2
+VISITS: Final = {"logout": 0, "login": 1}
+DEED: Final = 2
 _NONE: Final = Kept(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_))
 
 
-class Presence:
+class Presence(Composite):
     """Visits out of events: into habits, into the journal, and to whoever takes what is new.
 
     A viewer of whom no login was ever reported comes with the first deed after half an hour without any, and is there
@@ -27,33 +28,18 @@ class Presence:
     def __init__(self) -> None:
         self.habits = Habits()
         self.journal = Journal()
-        self._viewers = array("q")
-        self._ts = array("d")
-        self._kinds = array("b")
         self._new: list[Kept] = []
         self.followed = False
         """Whether somebody takes what is new; else nothing is held for it."""
 
-    def note(self, viewer: int, ts: float, event_type: str) -> None:
-        """The viewer logged in or out, or did something. For `settle`. O(1)."""
-        self._viewers.append(viewer)
-        self._ts.append(ts)
-        self._kinds.append(_KINDS.get(event_type, _DEED))
-
-    def settle(self) -> None:
-        """Make visits of all that was noted. Called by the fold. O(n log n)."""
-        if not self._ts:
-            return
-        viewers, ts, kinds = (np.array(each) for each in (self._viewers, self._ts, self._kinds))
-        for column in (self._viewers, self._ts, self._kinds):
-            del column[:]
-        self.add(viewers, np.floor(ts), kinds)
+    def _parts(self) -> Mapping[str, Part]:
+        return {"habits": self.habits, "journal": self.journal}
 
     def add(self, viewers: Ints, ts: Floats, kinds: NDArray[np.int8]) -> None:
         """Logouts (0), logins (1) and deeds (2), in log order. O(n log n)."""
         within = (ts > 0) & (ts < _LATEST)
         viewers, ts, kinds = viewers[within], ts[within], kinds[within]
-        told = kinds != _DEED
+        told = kinds != DEED
         reported = Kept(viewers[told], ts[told], kinds[told] == 1, np.ones(int(told.sum()), np.bool_))
         deeds = self._untold(viewers[~told], ts[~told], reported.viewers[reported.came])
         both = _together(reported, deeds)

@@ -1,5 +1,7 @@
 """Presence: visits made out of events, whatever batches they come in; the journal: a bounded, even sample of them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,12 +9,18 @@ from hypothesis import strategies as st
 
 from feedgen.state.habits import SILENT_S, Habits
 from feedgen.state.journal import Journal
-from feedgen.state.presence import Presence
+from feedgen.state.presence import DEED, VISITS, Presence
 from tests.login.communities import DAY, START
 from tests.worlds import Story
 
 KINDS = ("logout", "login", "like")
 deeds = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3 * DAY)), max_size=40)
+
+
+def fold(presence: Presence, *events: tuple[int, float, str]) -> None:
+    """Tell of (viewer, ts, type) as State.fold does."""
+    viewers, ts, kinds = zip(*events, strict=True)
+    presence.add(np.array(viewers), np.floor(ts), np.array([VISITS.get(kind, DEED) for kind in kinds], np.int8))
 
 
 def visits_of(times: list[int]) -> list[tuple[int, int]]:
@@ -30,11 +38,10 @@ def visits_of(times: list[int]) -> list[tuple[int, int]]:
 def test_deeds_make_visits_where_no_login_is_reported(found: list[tuple[int, int]], cuts: set[int]) -> None:
     found.sort(key=lambda deed: deed[1])
     presence = Presence()
-    for number, (viewer, ts) in enumerate(found):
-        if number in cuts:
-            presence.settle()
-        presence.note(viewer, START + ts + 0.5, "like")
-    presence.settle()
+    events = [(viewer, START + ts + 0.5, "like") for viewer, ts in found]
+    for first, end in pairwise([0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]):
+        if first < end:
+            fold(presence, *events[first:end])
     rows = presence.habits.rows
     kept = presence.journal.visits()
     for viewer in {viewer for viewer, _ in found}:
@@ -54,25 +61,20 @@ def test_deeds_make_visits_where_no_login_is_reported(found: list[tuple[int, int
 def test_where_logins_are_reported_deeds_are_no_visits() -> None:
     presence = Presence()
     for after, kind in ((0, "like"), (7_200, "login"), (10_800, "post"), (14_400, "like")):
-        presence.note(5, START + after, kind)
-        presence.settle()
+        fold(presence, (5, START + after, kind))
     kept = presence.journal.visits()
     assert kept.ts.tolist() == [START, START + 7_200]
     assert kept.told.tolist() == [False, True]
-    presence.note(5, START + 14_500, "logout")
-    presence.settle()
+    fold(presence, (5, START + 14_500, "logout"))
     assert presence.habits.away(np.array([5]), START + 14_500)[0]
 
 
 def test_what_is_new_is_taken_once() -> None:
     presence = Presence()
-    presence.note(1, START, "login")
-    presence.settle()
+    fold(presence, (1, START, "login"))
     assert not len(presence.take().ts)  # nobody had asked to be told
     presence.followed = True
-    presence.note(1, START + 60, "logout")
-    presence.note(2, START + 61, "login")
-    presence.settle()
+    fold(presence, (1, START + 60, "logout"), (2, START + 61, "login"))
     taken = presence.take()
     assert sorted(zip(taken.viewers.tolist(), taken.came.tolist(), strict=True)) == [(1, False), (2, True)]
     assert not len(presence.take().ts)
@@ -81,8 +83,7 @@ def test_what_is_new_is_taken_once() -> None:
 @pytest.mark.parametrize("ts", [0.0, -1.0, 2.0**32, 253_402_300_799.0])
 def test_times_out_of_reach_are_no_visits(ts: float) -> None:
     presence = Presence()
-    presence.note(0, ts, "login")
-    presence.settle()
+    fold(presence, (0, ts, "login"))
     assert len(presence.journal) == 0
 
 
@@ -124,9 +125,8 @@ def test_the_sample_is_even() -> None:
 @given(deeds)
 def test_columns_bring_everything_back(found: list[tuple[int, int]]) -> None:
     presence = Presence()
-    for viewer, ts in found:
-        presence.note(viewer, START + ts, KINDS[ts % 3])
-    presence.settle()
+    if found:
+        fold(presence, *[(viewer, START + ts, KINDS[ts % 3]) for viewer, ts in found])
     habits, journal = Habits(), Journal()
     habits.restore({name: column.copy() for name, column in presence.habits.columns().items()})
     journal.restore({name: column.copy() for name, column in presence.journal.columns().items()})
