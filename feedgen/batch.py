@@ -182,8 +182,8 @@ class BatchMaker:
             ),
             state.engagement.by_post,
             Shared(
-                *(epoch.popularity, epoch.engaged, epoch.pool, len(epoch.trending)),
-                *(np.log(epoch.post_rate), np.log(epoch.author_rate), np.log1p(epoch.followers)),
+                *(epoch.popularity, epoch.engaged, epoch.viewed, epoch.pool, len(epoch.trending)),
+                *(epoch.author_rate, np.log(epoch.author_rate), np.log1p(epoch.followers)),
                 *(rare, alive),
             ),
             Decays(epoch.hour, weights_by_kind(ranking), *(_left(span * 24, epoch.hour) for span in days)),
