@@ -56,7 +56,7 @@ def epoch_of(state: State, hour: int, retention_s: float, items: int) -> Epoch:
 @dataclass(frozen=True)
 class _Bench:
     """Posts from which the pool is chosen. All others had a popularity of at most `floor` (None: there are none) and
-    have not changed up to `position` in the journal."""
+    have not changed up to `position` of State.touched."""
 
     hour: int
     position: int

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.state.changes import Changes
 from feedgen.state.columns import SECONDS_PER_HOUR, Column, Composite, Part
 from feedgen.state.counting import add_units, sum_units
-from feedgen.state.journal import Journal
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.tally import Tally
 from feedgen.state.toggles import Toggles
@@ -126,7 +126,7 @@ class Engagement(Composite):
     And 16 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
     """
 
-    def __init__(self, popularity: Decay, engaged: Tally, touched: Journal) -> None:
+    def __init__(self, popularity: Decay, engaged: Tally, touched: Changes) -> None:
         """`engaged`: where those in favour are counted."""
         self._switches = Toggles()  # right: post × _WAYS + _SWITCHED
         self._by_post = Lists(np.int64)

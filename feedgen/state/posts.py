@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.state.changes import Changes
 from feedgen.state.columns import Column, Composite, Part
-from feedgen.state.journal import Journal
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.stamps import Stamps
 from feedgen.state.symbols import Symbols
@@ -29,7 +29,7 @@ class Posts(Composite):
     bytes a post and its event's id, 4 for what is recent; 32 an author; 44 for each post that was ever reviewed.
     """
 
-    def __init__(self, symbols: Symbols, retention_s: float, per_author: int, touched: Journal) -> None:
+    def __init__(self, symbols: Symbols, retention_s: float, per_author: int, touched: Changes) -> None:
         """An author's recent posts are the newest `per_author`.
 
         Those `retention_s` and three days older than the newest post of everyone leave when their author posts again:

@@ -11,11 +11,11 @@ from feedgen.config import Ranking
 from feedgen.config import State as StateSettings
 from feedgen.events import Event
 from feedgen.state.attributes import PostAttributes, UserAttributes
+from feedgen.state.changes import Changes
 from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.engagement import KIND, KINDS, Decay, Engagement, by_half_life
 from feedgen.state.graph import BLOCK, MUTE, Graph
 from feedgen.state.impressions import Impressions
-from feedgen.state.journal import Journal
 from feedgen.state.logins import Logins
 from feedgen.state.posts import Posts
 from feedgen.state.symbols import Symbols
@@ -52,7 +52,7 @@ class State(Composite):
         self.topic_names = Symbols()
         self.languages = Symbols()
         self.graph = Graph()
-        self.touched = Journal()
+        self.touched = Changes()
         retention_s = settings.retention_days * _DAY_S
         self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.touched)
         self.about_posts = PostAttributes(self.topic_names, self.languages)

@@ -10,7 +10,7 @@ from feedgen.state.columns import Column
 _MOST: Final = 1 << 20
 
 
-class Journal:
+class Changes:
     """Indices of posts, each at least once after it changed; the latest million or so. 4 bytes each."""
 
     def __init__(self) -> None:
