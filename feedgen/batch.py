@@ -182,8 +182,8 @@ class BatchMaker:
             ),
             state.engagement.by_post,
             Shared(
-                *(epoch.popularity, epoch.engaged, epoch.pool, len(epoch.trending)),
-                *(np.log(epoch.post_rate), np.log(epoch.author_rate), np.log1p(epoch.followers)),
+                *(epoch.popularity, epoch.engaged, epoch.viewed, epoch.pool, len(epoch.trending)),
+                *(epoch.author_rate, np.log(epoch.author_rate), np.log1p(epoch.followers)),
                 *(rare, alive),
             ),
             Decays(epoch.hour, weights_by_kind(ranking), *(_left(span * 24, epoch.hour) for span in days)),
@@ -251,15 +251,28 @@ class BatchMaker:
         return words
 
 
-def warm() -> None:
-    """Have every kernel compiled, or read from where it is kept: about a minute the first time, then half a second.
+_EVERY_LOOP: Final = (
+    Event("1", "post", 0.5, "nobody", "nothing", {"topics": ["nothing"]}),
+    Event("2", "post", 0.0, "nobody", "nothing else", {}),
+    Event("3", "edit", 0.5, "nobody", "nothing", {"media": "none"}),
+    Event("4", "user", 0.5, "nobody", None, {"verified": False}),
+    Event("5", "follow", 0.5, "nobody", "no one", {}),
+    Event("6", "block", 0.5, "nobody", "none", {}),
+    Event("7", "like", 0.5, "nobody", "nothing", {}),
+    Event("8", "hide", 0.5, "nobody", "nothing", {}),
+    Event("9", "view", 0.5, "nobody", None, {"objects": ["nothing"]}),
+)
+"""Events whose folding runs every compiled part of state."""
 
-    Before the first request, so that none waits for it.
+
+def warm() -> None:
+    """Have every kernel and every compiled part of folding compiled, or read from where it is kept.
+
+    About a minute the first time, then a second. Before the first request, so that none waits for it.
     """
     settings = Settings()
     state = State(settings.state, settings.ranking)
-    post = Event("1", "post", 0.0, "nobody", "nothing", {"topics": ["nothing"]})
-    state.fold([(1, post)])
+    state.fold(enumerate(_EVERY_LOOP, start=1))
     epoch = epoch_of(state, 0, _DAY_S, 1)
     BatchMaker(state, settings).make(np.zeros(1, np.int64), epoch, 1.0)
 

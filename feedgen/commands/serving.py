@@ -134,6 +134,7 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
         "state_users": lambda: float(len(engine.state.users)),
         "state_posts": lambda: float(engine.state.posts.live_count),
         "state_follows": lambda: float(engine.state.graph.follow_count),
+        "state_bytes": lambda: float(sum(engine.state.nbytes().values())),
     }
 
 

@@ -14,6 +14,7 @@ from feedgen.kernels.marks import Marks, Past, list_of
 from feedgen.kernels.network import Network
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
+from feedgen.selection.epoch import PRIOR_VIEWS
 from feedgen.state.deciding import place_of
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
 from feedgen.state.lists import Spans
@@ -165,13 +166,15 @@ def _post_rows(
     """freshness, recency, post_rate, engagement, momentum's two, network."""
     sums = np.zeros((4, len(posts)), np.int64)
     _add_engagement(columns.by_post, columns.decays, marks.near, viewer, posts, sums)
-    created, post_rate, now = columns.posts.created, columns.shared.log_post_rate, rules.now
+    created, author_of, now = columns.posts.created, columns.posts.author, rules.now
+    engaged, viewed, author_rate = columns.shared.engaged, columns.shared.viewed, columns.shared.author_rate
     fresh_s, recent_s = rules.fresh_s, rules.recent_s
     for at in range(len(posts)):
         age_s = max(now - created[posts[at]], 0.0)
         rows[0, at] = age_s / fresh_s
         rows[1, at] = age_s / recent_s
-        rows[9, at] = post_rate[posts[at]]
+        prior = PRIOR_VIEWS * author_rate[author_of[posts[at]]]
+        rows[9, at] = (max(engaged[posts[at]], 0) + prior) / (viewed[posts[at]] + 1 + PRIOR_VIEWS)
         rows[12, at] = sums[0, at] / UNIT
         rows[13, at] = sums[1, at] / UNIT
         rows[14, at] = sums[2, at] / UNIT
@@ -203,6 +206,7 @@ def logs(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     engagement = rows[12:]
     np.copysign(np.log1p(np.abs(engagement)), engagement, out=engagement)
     np.log(rows[5], out=rows[5])
+    np.log(rows[9], out=rows[9])
     np.negative(rows[:2], out=rows[:2])
     rows[13] -= rows[_WEEK]
     return rows[: len(FEATURES)]

@@ -76,7 +76,7 @@ class FeatureMaker:
                 _follows_back(context, author),
                 context.near[author].astype(np.float64),
                 np.log1p(match(state, context.taste, posts)),
-                np.log(epoch.post_rate[posts]),
+                np.log(epoch.post_rates(posts, author)),
                 np.log(epoch.author_rate[author]),
                 np.log1p(epoch.followers[author]),
                 *self._post_engagement(context, posts),

@@ -45,8 +45,7 @@ class Arena(Composite):
 
     def more(self) -> None:
         """Room for more entries at the end: what closing up gives, or half the arena. Amortised O(1) an entry."""
-        if self.used - int(self.rooms.values.sum(dtype=np.int64)) > self.used // _WASTE:
-            self.close_up()
+        if self.tidy():
             return
         for column in self.values.values():
             capacity = len(column.spare(0))
@@ -54,6 +53,7 @@ class Arena(Composite):
 
     def reserve(self, extra: NDArray[np.integer[Any]]) -> None:
         """Rooms that just hold `extra` (by owner) more, where they do not yet. O(owners + entries carried)."""
+        self.tidy()
         self.reach(len(extra))
         wanted = np.where(extra > 0, self.counts.values[: len(extra)] + extra, 0).astype(np.int32)
         lacking = wanted > self.rooms.values[: len(extra)]
@@ -65,6 +65,13 @@ class Arena(Composite):
             carry_out(column.spare(0), self.starts.values, self.counts.values, moves)
         self.used = used
 
+    def tidy(self) -> bool:
+        """Close up where much lies in rooms that were left; whether it did. O(owners) where not."""
+        wasteful = self.used - int(self.rooms.values.sum(dtype=np.int64)) > self.used // _WASTE
+        if wasteful:
+            self.close_up()
+        return wasteful
+
     def close_up(self) -> None:
         """No room wider than its list, and none between them. O(owners log owners + entries)."""
         before = self.starts.values.copy()
@@ -74,4 +81,5 @@ class Arena(Composite):
         used = close_up(self.starts.values, self.counts.values, self.rooms.values, order)
         for column in self.values.values():
             carry_up(column.spare(0), before, self.starts.values, self.counts.values, order)
-        self.used = used
+            column.count = used
+            column.trim()

@@ -53,6 +53,11 @@ class Column:
             self._values = grown
         return self._values
 
+    def trim(self) -> None:
+        """Give back what is more than twice of what is used. O(entries) then."""
+        if len(self._values) > 2 * max(self.count, 16):
+            self._values = self.values.copy()
+
     def extend(self, values: NDArray[Any]) -> None:
         """Behind the last entry. Amortised O(values)."""
         self.spare(len(values))[self.count : self.count + len(values)] = values

@@ -62,6 +62,8 @@ class Lists:
             done, arena.used = append_all(*lists, self._values.spare(0), arena.used, owners, values, done)
             if done < len(owners):
                 arena.more()
+        if bulk:
+            arena.tidy()
 
     def append(self, owner: int, value: int) -> None:
         """Amortised O(1)."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from feedgen.config import Ranking
 from feedgen.config import State as StateSettings
 from feedgen.events import Event
 from feedgen.state.attributes import PostAttributes, UserAttributes
+from feedgen.state.changes import Changes
 from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.engagement import KIND, KINDS, Decay, Engagement, by_half_life
 from feedgen.state.graph import BLOCK, MUTE, Graph
@@ -52,11 +53,15 @@ class State(Composite):
         self.topic_names = Symbols()
         self.languages = Symbols()
         self.graph = Graph()
-        self.posts = Posts(self.post_ids, settings.retention_days * _DAY_S, settings.posts_per_author)
+        self.touched = Changes()
+        retention_s = settings.retention_days * _DAY_S
+        self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.touched)
         self.about_posts = PostAttributes(self.topic_names, self.languages)
         self.about_users = UserAttributes(self.languages)
-        self.engagement = Engagement(Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours)))
-        self.impressions = Impressions(self.post_ids, settings.seen_days, settings.seen_per_viewer)
+        popularity = Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours))
+        self.engagement = Engagement(popularity, self.posts.engaged, self.touched)
+        seen = settings.seen_days, settings.seen_per_viewer
+        self.impressions = Impressions(self.post_ids, *seen, self.posts.viewed)
         self.logins = Logins()
         self.presence = Presence()
         self._watermark = Column(np.int64, 0, 1)
@@ -93,6 +98,11 @@ class State(Composite):
             "presence": self.presence,
             "watermark": self._watermark,
         }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See columns.Part."""
+        super().restore(columns)
+        self.touched.forget()
 
     @property
     def watermark(self) -> int:

@@ -70,6 +70,8 @@ class Toggles(Composite):
             arena.more()
             used = used._replace(entries=arena.used)
         stamps.exact.count, stamps.ids.count = used.exact, used.ids * ID_UNIT
+        if ids is None:
+            arena.tidy()
         return decided
 
     def _rows(self) -> Rows:
