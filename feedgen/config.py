@@ -104,6 +104,13 @@ class Ranking(_Section, frozen=True):
     not_interested: Harm = -2.0
 
 
+class Models(_Section, frozen=True):
+    """Models that are learnt, and what stands in for them (docs/ranking.md)."""
+
+    scorer: Literal["formula", "linear", "trees", "stacked"] = "stacked"
+    dwell: Worth = 0.5
+
+
 class Spam(_Section, frozen=True):
     """When an author posts too much, and what that costs."""
 
@@ -283,6 +290,7 @@ class Settings(_Section, frozen=True):
     state: State = State()
     selection: Selection = Selection()
     ranking: Ranking = Ranking()
+    models: Models = Models()
     spam: Spam = Spam()
     diversity: Diversity = Diversity()
     feed: Feed = Feed()
