@@ -48,10 +48,10 @@ def logistic(chunks: Chunks, inputs: int, ridge: float) -> Line:
             step = step / 2
             continue
         best, solution = loss, solution + step
-        step = -np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(hessian, -gradient).astype(np.float64)
         if -gradient @ step < _CLOSE * max(count, 1.0):
             break
-    weights = solution[:-1] / spread
+    weights: Floats = solution[:-1] / spread
     return Line(weights, float(solution[-1] - weights @ mean))
 
 
