@@ -30,15 +30,23 @@ class Liner:
     """Lines up what the registry has promoted, reading what has changed only."""
 
     def __init__(
-        self, registry: Registry, settings: Settings, definitions: Mapping[str, str], say: Callable[[str], None]
+        self,
+        registry: Registry,
+        settings: Settings,
+        definitions: Callable[[], Mapping[str, str]],
+        say: Callable[[str], None],
     ) -> None:
-        """`say`: told once of each version that cannot rank, and why."""
+        """`definitions`: of the inputs there are, asked for when there is a version.
+
+        `say`: told once of each version that cannot rank, and why.
+        """
         self._registry = registry
         self._settings = settings
         self._definitions = definitions
         self._say = say
-        self._promoted: tuple[str, ...] | None = None
+        self._promoted: tuple[str, ...] = ()
         self._refused: set[str] = set()
+        self._unknown = False
         self.models: dict[str, Model] = {}
         """Those in the line-up."""
 
@@ -50,7 +58,9 @@ class Liner:
             promoted = self._registry.promoted()
         except ModelError as error:
             self._refuse(str(error))
-            return None if self._promoted else LineUp(missing=True)
+            unknown, self._unknown = not self._unknown and not self.models, True
+            return LineUp(missing=True) if unknown else None
+        self._unknown = False
         if promoted == self._promoted:
             return None
         self._promoted = promoted
@@ -60,7 +70,7 @@ class Liner:
             if len(found) == 2:
                 break
             try:
-                found[name] = self.models.get(name) or self._registry.load(name, self._definitions)
+                found[name] = self.models.get(name) or self._registry.load(name, self._definitions())
             except ModelError as error:
                 self._refuse(f"model {error}")
         self.models = found
