@@ -16,8 +16,9 @@ from feedgen.batch import AT_ONCE, BatchMaker
 from feedgen.config import Settings
 from feedgen.diversity import Diverse, Diversifier
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
-from feedgen.ranking.features import FeatureMaker, weights_of
-from feedgen.ranking.scorers import LinearScorer, Scorer, finite_or_last
+from feedgen.ranking.features import FeatureMaker
+from feedgen.ranking.heads import Heads, configured
+from feedgen.ranking.scorers import finite_or_last
 from feedgen.ranking.spam import SpamDamper
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
@@ -65,6 +66,7 @@ class Ranked:
     """
 
     context: ViewerContext
+    heads: Heads
     candidates: dict[str, int]
     removed: dict[str, int]
     posts: NDArray[np.int32]
@@ -108,8 +110,8 @@ class Pipeline:
         )
         self.filters: Sequence[Filter] = (OwnPosts(), *self._safety, Seen())
         self._features = FeatureMaker(settings.ranking)
-        self.weights = weights_of(settings.ranking)
-        self._scorer: Scorer = LinearScorer(self.weights)
+        self.heads: Heads = configured(settings.ranking)
+        """Stage one. Whoever puts others here changes the batches that begin after it."""
         self.spam = SpamDamper(state, settings.spam)
         self._diversifier = Diversifier(settings.diversity)
         self.diversity = settings.diversity
@@ -138,7 +140,7 @@ class Pipeline:
     def _batch(self, viewers: list[int], now: float) -> Sequence[Bulk | Exception]:
         """A feed each, or its error: where a batch fails, each is tried alone."""
         try:
-            made, counted = self._batches.make(np.array(viewers), self._epoch_at(now), now)
+            made, counted = self._batches.make(np.array(viewers), self.heads, self._epoch_at(now), now)
         except Exception as error:
             if len(viewers) == 1:
                 return [error]
@@ -158,10 +160,11 @@ class Pipeline:
         posts, origin, named, twice = gather(self.sources, context, self._fetch_cap)
         filtered = apply(self.filters, context, posts)
         posts, origin = posts[filtered.kept], origin[filtered.kept]
-        features = self._features.matrix(context, posts)
+        heads, features = self.heads, self._features.matrix(context, posts)
         damped = self.spam.beyond(posts)
-        scores = finite_or_last(self._scorer.score(features)) - self.spam.penalty * damped
+        scores = finite_or_last(heads.score(features)) - self.spam.penalty * damped
         kept = best(self._state.post_ids.names, posts, self._items, -scores)
+        # Here stage two scores `kept` anew, as in BatchMaker; what comes out, less the penalty, orders them.
         shown = posts[kept]
         diverse = self._diversifier.reorder(
             scores[kept],
@@ -173,6 +176,7 @@ class Pipeline:
         order = kept[diverse.order]
         return Ranked(
             context=context,
+            heads=heads,
             candidates=named,
             removed={TWICE: twice, **filtered.removed},
             posts=posts[order],

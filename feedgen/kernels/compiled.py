@@ -8,7 +8,10 @@ from numba import njit
 from numba.core import config
 
 _ROOM: Final = Path(__file__).parent
-_CONSTANTS: Final = ("ranking/features", "selection/sources", "selection/taste", "state/attributes", "state/engagement")
+_CONSTANTS: Final = (
+    *("ranking/features", "ranking/heads", "selection/sources", "selection/taste"),
+    *("state/attributes", "state/engagement"),
+)
 """Modules whose constants are compiled in."""
 
 
