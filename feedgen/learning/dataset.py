@@ -62,6 +62,10 @@ class Outcomes:
             found.setdefault(deed.posts[0], set()).add(deed.kind)
         return found
 
+    def came(self, login: Login, span_s: float) -> int:
+        """How often the viewer logged in in the span before, this login included. O(log logins)."""
+        return self.logins.between(login.name, login.ts - span_s, login.place)
+
     def seen(self, login: Login) -> list[str]:
         """Posts shown to the viewer between this login and the next, within the horizon."""
         if self.shown is None:

@@ -29,6 +29,12 @@ class Deeds:
                 posts = event.attrs.get("objects", ()) if event.object is None else (event.object,)
                 self._of[event.actor].append(Deed(place, event.ts, event.type, posts))
 
+    def between(self, viewer: str, since: float, place: int) -> int:
+        """How often at or after `since` (s) and no later in the history than `place`. O(log deeds)."""
+        deeds = self._of.get(viewer, [])
+        first = bisect_left(deeds, since, key=lambda deed: deed.ts)
+        return bisect_right(deeds, place, key=lambda deed: deed.place) - first
+
     def after(self, viewer: str, place: int, until: float) -> list[Deed]:
         """What the viewer did later in the history than `place`, and before `until` (s). O(log deeds + found)."""
         deeds = self._of.get(viewer, [])
