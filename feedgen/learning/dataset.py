@@ -18,10 +18,9 @@ from feedgen.errors import ModelError
 from feedgen.learning.deeds import Deeds
 from feedgen.learning.history import History
 from feedgen.learning.player import Login, Player
-from feedgen.learning.rows import Rows, joined, need_parquet, write
 from feedgen.learning.spans import each_span
-from feedgen.models.actions import ACTIONS
 from feedgen.pipeline import Ranked
+from feedgen.ranking.dataset import ACTIONS, Rows, joined, need_parquet, write
 from feedgen.ranking.inputs import INPUTS
 
 _HOUR_S: Final = 3_600.0
@@ -114,25 +113,17 @@ class RowMaker:
         names, users = self._state.post_ids.names, self._state.users.names
         rate = np.where(acted.any(axis=1), 1.0, self._learning.negative_rate * login_rate)
         return Rows(
+            names=INPUTS,
             viewer=np.full(len(posts), login.name),
             ts=np.full(len(posts), login.ts),
             post=np.array([names[post] for post in posts.tolist()], np.str_),
             author=np.array([users[who] for who in self._state.posts.author[posts].tolist()], np.str_),
-            topics=self._topics(posts),
             inputs=inputs,
             done=acted,
             rate=rate.astype(np.float32),
             propensity=np.ones(len(posts), np.float32),
             picked=np.arange(len(posts)) < np.count_nonzero(of_near),
         )
-
-    def _topics(self, posts: NDArray[np.int32]) -> NDArray[np.object_]:
-        starts, counts, topics = self._state.about_posts.topics
-        names = self._state.topic_names.names
-        found = np.empty(len(posts), np.object_)
-        for row, (start, count) in enumerate(zip(starts[posts].tolist(), counts[posts].tolist(), strict=True)):
-            found[row] = [names[topic] for topic in topics[start : start + count].tolist()]
-        return found
 
     def _known(self, login: Login) -> NDArray[np.int32]:
         """What was shown after the login and was there at the login."""
@@ -217,7 +208,7 @@ def _write_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]
 
     def put() -> None:
         if sum(map(len, held)):
-            write(joined(held), INPUTS, task.folder / f"part-{places[0]:012d}-{counts[0]:012d}.parquet")
+            write(joined(held), task.folder / f"part-{places[0]:012d}-{counts[0]:012d}.parquet")
         counts[0] += sum(map(len, held))
         counts[1] += sum(int(rows.done.any(axis=1).sum()) for rows in held)
         held.clear()

@@ -11,8 +11,8 @@ from feedgen.learning.dataset import Outcomes
 from feedgen.learning.history import History
 from feedgen.learning.orders import DEPTH, FIGURES, Scores, figures
 from feedgen.learning.player import Login
-from feedgen.learning.rows import IN_FAVOUR
 from feedgen.pipeline import Ranked
+from feedgen.ranking.dataset import ENGAGED
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.ordering import best
 from feedgen.state.columns import Column
@@ -70,7 +70,7 @@ class Touched:
         """Up to the login. Asked in the order of time."""
         self._column.reach(len(state.post_ids))
         for event in self._events[self._done : login.place]:
-            if event.type in IN_FAVOUR and event.object is not None:
+            if event.type in ENGAGED and event.object is not None:
                 self._column.values[state.post_ids.intern(event.object)] = True
         self._done = login.place
         return self._column.values
@@ -101,7 +101,7 @@ class Judge:
                 for action in done.get(post, ()):
                     judged.gained[name] += self._worth[action]
                     judged.against[name] += self._worth[action] < 0
-        wanted = np.array([post for post, kinds in done.items() if kinds & set(IN_FAVOUR)], np.int32)
+        wanted = np.array([post for post, kinds in done.items() if kinds & set(ENGAGED)], np.int32)
         wanted = wanted[self._state.posts.author[wanted] != login.viewer]
         open_ones = self._open(login, ranked, wanted, touched)
         new = wanted[~np.isin(wanted, ranked.context.favoured)]
