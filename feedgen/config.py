@@ -26,6 +26,7 @@ Worth = Annotated[float, Meta(ge=0, le=1e6)]
 Harm = Annotated[float, Meta(ge=-1e6, le=0)]
 Cap = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
+Rate = Annotated[float, Meta(gt=0, le=1)]
 HeadName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -169,6 +170,17 @@ class Worker(_Section, frozen=True):
     active_days: Positive = 14.0
     sweep_s: Seconds = 60.0
     fold_poll_s: Seconds = 0.2
+
+
+class Learning(_Section, frozen=True):
+    """What a replay teaches and how it is judged."""
+
+    horizon_hours: Positive = 6.0
+    days: Positive = 1_095.0
+    negative_rate: Rate = 0.05
+    idle_rate: Rate = 0.25
+    chunk_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
 
 
 class Scheduler(_Section, frozen=True):
@@ -316,6 +328,7 @@ class Settings(_Section, frozen=True):
     diversity: Diversity = Diversity()
     feed: Feed = Feed()
     worker: Worker = Worker()
+    learning: Learning = Learning()
     scheduler: Scheduler = Scheduler()
     server: Server = Server()
     cache: Cache = Cache()

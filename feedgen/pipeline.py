@@ -62,8 +62,8 @@ class Ranked:
     """One viewer's feed with what led to it; parallel arrays, best first after diversity.
 
     `candidates`: how many posts each source named; `removed`: how many of them each filter took.
-    `scores`: with what `damped` posts (those beyond their author's rate) lose. `considered`, `all_scores`,
-    `all_damped`: the same of every candidate that passed the filters, in no order.
+    `scores`: with what `damped` posts (those beyond their author's rate) lose. `considered`, `all_features`,
+    `all_scores`, `all_damped`: the same of every candidate that passed the filters, in no order.
     """
 
     context: ViewerContext
@@ -77,6 +77,7 @@ class Ranked:
     damped: NDArray[np.bool_]
     diverse: Diverse
     considered: NDArray[np.int32]
+    all_features: NDArray[np.float64]
     all_scores: NDArray[np.float64]
     all_damped: NDArray[np.bool_]
 
@@ -192,6 +193,7 @@ class Pipeline:
             damped=damped[order],
             diverse=diverse,
             considered=posts,
+            all_features=features,
             all_scores=scores,
             all_damped=damped,
         )
