@@ -4,6 +4,8 @@ Between two kernels numpy takes the logarithms. Several threads may make batches
 """
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import shake_128
 from typing import Final, NamedTuple
@@ -25,7 +27,11 @@ from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.selecting import Selected, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
-from feedgen.ranking.heads import Heads, formula
+from feedgen.models import warming as models
+from feedgen.models.ranker import LineUp, Ranker
+from feedgen.ranking.features import FEATURES
+from feedgen.ranking.heads import Heads
+from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.selection.taste import rarity
 from feedgen.state.columns import SECONDS_PER_HOUR
@@ -117,24 +123,29 @@ def _room(viewers: int, candidates: int, items: int) -> Room:
 class BatchMaker:
     """Makes the feeds of viewers given by dense index."""
 
-    def __init__(self, state: State, settings: Settings) -> None:
+    def __init__(
+        self, state: State, settings: Settings, ranker: Ranker, context: Callable[[int, float], ViewerContext]
+    ) -> None:
+        """`context`: of a viewer at a moment, for the signals of stage two."""
         self._state = state
         self._settings = settings
+        self._ranker = ranker
+        self._context = context
         self._scratch = Scratch()
         self._columns: tuple[Epoch, Columns] | None = None
 
     def make(
-        self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float
+        self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         """A feed each, the error for one that failed, and what was counted (Pipeline.counted). `AT_ONCE` at most."""
         try:
-            return self._made(viewers, heads, epoch, now)
+            return self._made(viewers, line_up, epoch, now)
         except BaseException:
             self._scratch = Scratch()  # a kernel that stops half-way, for want of memory, leaves its marks behind
             raise
 
     def _made(
-        self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float
+        self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         settings, state = self._settings, self._state
         columns, rules = self._columns_at(epoch), self._rules(now)
@@ -143,10 +154,8 @@ class BatchMaker:
         selected, picked, mixed = room
         select(columns, marks, rules, self._viewers(viewers, now), selected)
         logs(selected.rows[:, : selected.bounds[-1]])
-        pick(columns, self._scoring(heads), selected, picked)
-        # Here stage two scores the picked candidates anew: for viewer v the places below n = picked.counts[v] of
-        # picked.candidate[v] (positions c in selected.posts, and in the columns of selected.rows, whose first
-        # len(FEATURES) rows are the features), into picked.scores[v, :n]. `mix` puts them in that order.
+        pick(columns, self._scoring(self._ranker.heads(line_up)), selected, picked)
+        self._rescore(line_up, viewers, selected, picked, now)
         generation = Generation(epoch.watermark, round(now * 1000))
         mix(columns, marks, self._mixing(now), selected, picked, self._draws(viewers, picked, generation), mixed)
         feeds: list[Bulk | Exception] = []
@@ -158,6 +167,22 @@ class BatchMaker:
             reasons = selected.origin[chosen].tobytes()
             feeds.append(_bulk(generation, packed, reasons, settings.diversity.explore_share))
         return feeds, _counted(selected)
+
+    def _rescore(
+        self, line_up: LineUp, viewers: NDArray[np.int64], selected: Selected, picked: Picked, now: float
+    ) -> None:
+        """Stage two: new scores for what is picked. mixing.mix puts them in order."""
+        if not line_up.versions and not line_up.missing:
+            return
+        for row, viewer in enumerate(viewers.tolist()):
+            count = picked.counts[row]
+            at, scores = picked.candidate[row, :count], picked.scores[row, :count]
+
+            def features(at: NDArray[np.int64] = at) -> NDArray[np.float64]:
+                return np.ascontiguousarray(selected.rows[: len(FEATURES), at].T)
+
+            context = self._context(viewer, now)
+            scores[:] = self._ranker.rescored(line_up, context, selected.posts[at], features, scores)
 
     def _columns_at(self, epoch: Epoch) -> Columns:
         """The same for all batches of an epoch. Two threads may both put them together, and get the same."""
@@ -282,7 +307,13 @@ def warm() -> None:
     post = Event("1", "post", 0.0, "nobody", "nothing", {"topics": ["nothing"]})
     state.fold([(1, post)])
     epoch = epoch_of(state, 0, _DAY_S, 1)
-    BatchMaker(state, settings).make(np.zeros(1, np.int64), formula(settings.ranking), epoch, 1.0)
+    ranker = Ranker(settings, state, time.monotonic)
+
+    def context(viewer: int, now: float) -> ViewerContext:
+        return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
+
+    BatchMaker(state, settings, ranker, context).make(np.zeros(1, np.int64), LineUp(), epoch, 1.0)
+    models.warm()
 
 
 def _left(half_life_hours: float, hour: int) -> NDArray[np.float64]:

@@ -290,6 +290,47 @@ def schedule_replay_(
     scheduling.show(settings, sessions, begin, until, budget, dump=dump, eviction=eviction, curve=curve)
 
 
+models = typer.Typer(help="The versions of the model that ranks.", rich_markup_mode=None, no_args_is_help=False)
+app.add_typer(models, name="models")
+
+
+@models.command("list")
+def models_list_(config_path: ConfigOption = None, data: DataOption = None) -> None:
+    """Say which versions there are, what they have learnt from, and which one ranks.
+
+    Example: feedgen models list --data ./data
+    """
+    from feedgen.commands import modelling
+
+    modelling.show(*_settings(config_path, data))
+
+
+@models.command("promote")
+def models_promote_(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The name of a version.")],
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Have a version rank from now on; a running server takes it up without a restart.
+
+    Example: feedgen models promote 20240101T000000-1f0c22ab --data ./data
+    """
+    from feedgen.commands import modelling
+
+    modelling.promote(*_settings(config_path, data), version)
+
+
+@models.command("roll-back")
+def models_roll_back_(config_path: ConfigOption = None, data: DataOption = None) -> None:
+    """Have the version rank that did before the last promotion; before the first one, that is the formula.
+
+    Example: feedgen models roll-back --data ./data
+    """
+    from feedgen.commands import modelling
+
+    modelling.roll_back(*_settings(config_path, data))
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """The console entry point: `args` without the program's name. An error leaves as one line and an exit status."""
     _hold_standard_streams()

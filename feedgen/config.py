@@ -127,6 +127,10 @@ class Models(_Section, frozen=True):
 
     scorer: Literal["formula", "linear", "trees", "stacked"] = "stacked"
     dwell: Worth = 0.5
+    deadline_ms: Positive = 50.0
+    late_in_a_row: Count = 5
+    aside_s: Seconds = 60.0
+    poll_s: Seconds = 5.0
 
 
 class Spam(_Section, frozen=True):

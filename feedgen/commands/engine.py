@@ -10,6 +10,7 @@ from typing import Final
 
 from feedgen.batch import warm
 from feedgen.commands.console import Reporter, to_stderr
+from feedgen.commands.modelled import Modelled
 from feedgen.commands.partial import PartialViewStore
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
@@ -40,6 +41,7 @@ class Engine:
     gate: EpochGate
     keeper: StateKeeper
     pipeline: Pipeline
+    modelled: Modelled
     store: FeedStore
     sweeper: Sweeper
     pool: WorkerPool
@@ -96,6 +98,8 @@ async def open_engine(
             await keeper.catch_up(until_ts, counting.add)
         await _compiled()
         pipeline = Pipeline(state, settings)
+        modelled = Modelled(settings, data_dir, pipeline, to_stderr)
+        await in_thread(modelled.look)
         sweeper = Sweeper(state, pipeline, gate, store, clock, settings.worker, settings.cache)
         await sweeper.load()
 
@@ -111,6 +115,7 @@ async def open_engine(
             gate=gate,
             keeper=keeper,
             pipeline=pipeline,
+            modelled=modelled,
             store=store,
             sweeper=sweeper,
             pool=pool,

@@ -84,6 +84,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
     tasks = [
         asyncio.create_task(engine.keeper.follow(), name="keeper"),
         asyncio.create_task(engine.sweeper.run(engine.pool), name="sweeper"),
+        asyncio.create_task(engine.modelled.follow(settings.models.poll_s), name="model watcher"),
     ]
     for task in tasks:
         task.add_done_callback(_report)
@@ -106,8 +107,13 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
     def counted(name: str) -> Callable[[], float]:
         return lambda: float(engine.pipeline.counted[name])
 
+    def ranked(name: str) -> Callable[[], float]:
+        return lambda: float(engine.pipeline.ranker.counted[name])
+
     return {
         **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
+        **{f"ranking_{name}": ranked(name) for name in engine.pipeline.ranker.counted},
+        "ranking_version_until": lambda: engine.modelled.until,
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
         "state_events_folded": lambda: float(engine.keeper.folded),
         "state_watermark": lambda: float(engine.state.watermark),

@@ -18,7 +18,9 @@ from feedgen.kernels.stacking import Rates, learn, weigh
 Floats32 = NDArray[np.float32]
 BUCKETS: Final = 1 << 17
 """Rows of weights that hashed ids share; a power of two."""
-IDS: Final = ("viewer", "author", "viewer×author", "topic", "viewer×topic")
+TOPICS: Final = 3
+"""Topics of a post that count: the first ones."""
+Keys = NDArray[np.uint64]
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -90,7 +92,16 @@ def key_of(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _crossed(left: NDArray[np.uint64], right: NDArray[np.uint64], kind: int) -> NDArray[np.uint64]:
+def keys_of(names: Sequence[str]) -> Keys:
+    """Of outside ids; 0 for an empty one. O(n)."""
+    known: dict[str, int] = {"": 0}
+    for name in names:
+        if name not in known:
+            known[name] = key_of(name)
+    return np.array([known[name] for name in names], np.uint64)
+
+
+def _crossed(left: Keys, right: Keys, kind: int) -> Keys:
     with np.errstate(over="ignore"):
         mixed = (left ^ (right * _MIX) ^ np.uint64(kind)) * _MIX
         mixed ^= mixed >> np.uint64(29)
@@ -98,12 +109,10 @@ def _crossed(left: NDArray[np.uint64], right: NDArray[np.uint64], kind: int) -> 
     return mixed >> np.uint64(32)
 
 
-def hashed_ids(
-    viewer: NDArray[np.uint64], author: NDArray[np.uint64], topics: Sequence[NDArray[np.uint64]]
-) -> NDArray[np.uint32]:
-    """Buckets of each row's ids, shape (rows, 3 + 2 × topics), from the keys of viewers, authors and topics. O(rows).
+def hashed_ids(viewer: Keys, author: Keys, topics: Sequence[Keys]) -> NDArray[np.uint32]:
+    """Buckets of each row's ids, shape (rows, 3 + 2 × TOPICS): viewer, author, both, each topic, the viewer and it.
 
-    `topics`: a column for each topic a post may have that counts; 0 where there is none.
+    `topics`: TOPICS columns, 0 where there is no topic: all such rows share a bucket. O(rows).
     """
     nobody = np.zeros(len(viewer), np.uint64)
     columns = [_crossed(viewer, nobody, 1), _crossed(nobody, author, 2), _crossed(viewer, author, 3)]

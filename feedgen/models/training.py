@@ -59,20 +59,20 @@ def fit(
     if tuple(definitions) != examples.inputs:
         raise ModelError("the training data has other inputs than this version; make it anew")
     heads, stand_ins = _divided(examples, course, say)
-    held = np.arange(len(examples)) >= int(len(examples) * (1 - _HELD))
     metrics: dict[str, Any] = {head: {"positives": int(examples.happened[head].sum())} for head in HEADS}
     for action in stand_ins:
         metrics[action]["stand_in"] = ENGAGED
-    linear = _linear(examples, heads, linear_inputs, course, held, metrics)
+    linear = _linear(examples, heads, linear_inputs, course, metrics)
     on_progress(0.2)
+    seen = examples.only(examples.picked)
     trees, stacked = None, None
     if course.trees:
-        early = _trees(examples, heads, held, course, lambda share: on_progress(0.2 + 0.35 * share))
-        _judge(early, examples, held, course, metrics)
-        trees = _trees(examples, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
+        early = _trees(seen, heads, _latest(seen), course, lambda share: on_progress(0.2 + 0.35 * share))
+        _judge(early, seen, _latest(seen), course, metrics)
+        trees = _trees(seen, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
     if trees is not None and course.stacked:
         stacked = _blank(trees, course)
-        _stack(stacked, trees, examples)
+        _stack(stacked, trees, seen)
     on_progress(1.0)
     meta = Meta(
         inputs=dict(definitions),
@@ -86,6 +86,11 @@ def fit(
         metrics=metrics,
     )
     return Model(meta, linear, trees, stacked)
+
+
+def _latest(examples: Examples) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = np.arange(len(examples)) >= int(len(examples) * (1 - _HELD))
+    return mask
 
 
 def _divided(examples: Examples, course: Course, say: Say) -> tuple[tuple[str, ...], dict[str, float]]:
@@ -121,9 +126,9 @@ def _linear(
     heads: tuple[str, ...],
     inputs: int,
     course: Course,
-    held: NDArray[np.bool_],
     metrics: dict[str, Any],
 ) -> Lines:
+    held = _latest(examples)
     rows, counts = examples.rows[:, :inputs], examples.counts
     lines: list[Line] = []
     for head in heads:
@@ -195,7 +200,7 @@ def refresh(model: Model, examples: Examples, course: Course) -> Model:
     The lines and the shape of the trees stay; they are for the full training. O(rows × trees). Raises ModelError
     when nothing is later, or the model has no trees.
     """
-    later = examples.since(np.nextafter(model.meta.until, np.inf))
+    later = examples.only((examples.ts > model.meta.until) & examples.picked)
     if model.trees is None:
         raise ModelError("a version without trees cannot be moved on; train one in full")
     if not len(later):
