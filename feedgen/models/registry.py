@@ -135,7 +135,7 @@ def refuse_other(meta: Meta, name: str, definitions: Mapping[str, str]) -> None:
     missing = [known for known in meta.inputs if known not in definitions]
     new = [known for known in definitions if known not in meta.inputs]
     if missing or new:
-        raise ModelError(f"{name} is of other inputs: {_some('without', new)}{_some('with', missing)}; train a new one")
+        raise ModelError(f"{name} is of other inputs:{_some('without', new)}{_some('with', missing)}; train a new one")
     if list(meta.inputs) != list(definitions):
         raise ModelError(f"{name} has the inputs in another order; train a new one")
     changed = [known for known, digest in meta.inputs.items() if definitions[known] != digest]
