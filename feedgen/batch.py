@@ -4,9 +4,11 @@ Between two kernels numpy takes the logarithms. Several threads may make batches
 """
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import shake_128
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +23,15 @@ from feedgen.kernels.features import ROWS, logs
 from feedgen.kernels.filters import FILTERS
 from feedgen.kernels.marks import Marks
 from feedgen.kernels.mixing import Mixed, Mixing, mix
+from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.selecting import Selected, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
-from feedgen.ranking.features import weights_of
+from feedgen.models import warming as models
+from feedgen.models.ranker import LineUp, Ranker
+from feedgen.ranking.features import FEATURES
+from feedgen.ranking.heads import Heads
+from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.selection.taste import rarity
 from feedgen.state.columns import SECONDS_PER_HOUR
@@ -39,13 +46,30 @@ _HALF_LIVES: Final = 100.0
 _DAY_S: Final = 86_400.0
 
 
+class Room(NamedTuple):
+    """Where a batch is put: by viewer, and by viewer and candidate or place."""
+
+    selected: Selected
+    picked: Picked
+    mixed: Mixed
+
+    def of(self, viewers: int) -> "Room":
+        """The part for the first so many viewers; views."""
+        rows, selected, picked, mixed = slice(viewers), *self
+        parts = (part[rows] for part in (selected.named, selected.removed, selected.gathered))
+        return Room(
+            Selected(selected.bounds[: viewers + 1], *selected[1:5], *parts),
+            Picked(picked.counts[rows], picked.candidate[rows], picked.scores[rows]),
+            Mixed(mixed.candidate[rows], mixed.adjusted[rows], mixed.explored[rows]),
+        )
+
+
 class Scratch(threading.local):
     """What one thread works with: marks by post and user, all clean between batches, and room for a batch."""
 
     def __init__(self) -> None:
         self._marks = _marks(0, 0, 0)
-        self._selected: Selected | None = None
-        self._mixed: Mixed | None = None
+        self._room: Room | None = None
 
     def marks(self, posts: int, users: int, topics: int) -> Marks:
         """For at least so many of each. O(1) unless they have grown much."""
@@ -54,11 +78,11 @@ class Scratch(threading.local):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
-    def room(self, viewers: int, candidates: int, items: int) -> tuple[Selected, Mixed]:
+    def room(self, viewers: int, candidates: int, items: int) -> Room:
         """For so many viewers, with at most so many candidates and items each."""
-        if self._selected is None or self._mixed is None or len(self._selected.gathered) < viewers:
-            self._selected, self._mixed = _room(max(viewers, AT_ONCE), candidates, items)
-        return _of_viewers(self._selected, self._mixed, viewers)
+        if self._room is None or len(self._room.selected.gathered) < viewers:
+            self._room = _room(max(viewers, AT_ONCE), candidates, items)
+        return self._room.of(viewers)
 
 
 def _marks(posts: int, users: int, topics: int) -> Marks:
@@ -71,7 +95,7 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     )
 
 
-def _room(viewers: int, candidates: int, items: int) -> tuple[Selected, Mixed]:
+def _room(viewers: int, candidates: int, items: int) -> Room:
     most = viewers * candidates
     selected = Selected(
         bounds=np.zeros(viewers + 1, np.int64),
@@ -83,64 +107,82 @@ def _room(viewers: int, candidates: int, items: int) -> tuple[Selected, Mixed]:
         removed=np.empty((viewers, len(FILTERS)), np.int64),
         gathered=np.empty(viewers, np.int64),
     )
-    mixed = Mixed(
+    picked = Picked(
         counts=np.empty(viewers, np.int64),
+        candidate=np.empty((viewers, items), np.int64),
+        scores=np.empty((viewers, items)),
+    )
+    mixed = Mixed(
         candidate=np.empty((viewers, items), np.int64),
         adjusted=np.empty((viewers, items)),
         explored=np.empty((viewers, items), np.bool_),
-        scores=np.empty(most),
     )
-    return selected, mixed
-
-
-def _of_viewers(selected: Selected, mixed: Mixed, viewers: int) -> tuple[Selected, Mixed]:
-    parts = (part[:viewers] for part in (selected.named, selected.removed, selected.gathered))
-    shorter = Selected(selected.bounds[: viewers + 1], *selected[1:5], *parts)
-    rows = slice(viewers)
-    fewer = Mixed(mixed.counts[rows], mixed.candidate[rows], mixed.adjusted[rows], mixed.explored[rows], mixed.scores)
-    return shorter, fewer
+    return Room(selected, picked, mixed)
 
 
 class BatchMaker:
     """Makes the feeds of viewers given by dense index."""
 
-    def __init__(self, state: State, settings: Settings) -> None:
+    def __init__(
+        self, state: State, settings: Settings, ranker: Ranker, context: Callable[[int, float], ViewerContext]
+    ) -> None:
+        """`context`: of a viewer at a moment, for the signals of stage two."""
         self._state = state
         self._settings = settings
+        self._ranker = ranker
+        self._context = context
         self._scratch = Scratch()
-        self._weights = weights_of(settings.ranking)
         self._columns: tuple[Epoch, Columns] | None = None
 
     def make(
-        self, viewers: NDArray[np.int64], epoch: Epoch, now: float
+        self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         """A feed each, the error for one that failed, and what was counted (Pipeline.counted). `AT_ONCE` at most."""
         try:
-            return self._made(viewers, epoch, now)
+            return self._made(viewers, line_up, epoch, now)
         except BaseException:
             self._scratch = Scratch()  # a kernel that stops half-way, for want of memory, leaves its marks behind
             raise
 
     def _made(
-        self, viewers: NDArray[np.int64], epoch: Epoch, now: float
+        self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         settings, state = self._settings, self._state
         columns, rules = self._columns_at(epoch), self._rules(now)
         marks = self._scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
-        selected, mixed = self._scratch.room(len(viewers), settings.selection.fetch_cap, settings.feed.items)
+        room = self._scratch.room(len(viewers), settings.selection.fetch_cap, settings.feed.items)
+        selected, picked, mixed = room
         select(columns, marks, rules, self._viewers(viewers, now), selected)
         logs(selected.rows[:, : selected.bounds[-1]])
+        pick(columns, self._scoring(self._ranker.heads(line_up)), selected, picked)
+        self._rescore(line_up, viewers, selected, picked, now)
         generation = Generation(epoch.watermark, round(now * 1000))
-        mix(columns, marks, self._mixing(now), selected, self._draws(viewers, selected, generation), mixed)
+        mix(columns, marks, self._mixing(now), selected, picked, self._draws(viewers, picked, generation), mixed)
         feeds: list[Bulk | Exception] = []
         source = packing.Source(columns.posts.author, columns.posts.created, columns.posts.names, columns.people.names)
-        for row, count in enumerate(mixed.counts.tolist()):
+        for row, count in enumerate(picked.counts.tolist()):
             chosen = mixed.candidate[row, :count]
             feed = packing.Feed(selected.posts[chosen], mixed.adjusted[row, :count], mixed.explored[row, :count])
             packed = packing.pack(source, marks.slot, feed)
             reasons = selected.origin[chosen].tobytes()
             feeds.append(_bulk(generation, packed, reasons, settings.diversity.explore_share))
         return feeds, _counted(selected)
+
+    def _rescore(
+        self, line_up: LineUp, viewers: NDArray[np.int64], selected: Selected, picked: Picked, now: float
+    ) -> None:
+        """Stage two: new scores for what is picked. mixing.mix puts them in order."""
+        if not line_up.versions and not line_up.missing:
+            return
+        for row, viewer in enumerate(viewers.tolist()):
+            count = picked.counts[row]
+            at, scores = picked.candidate[row, :count], picked.scores[row, :count]
+
+            def features(at: NDArray[np.int64] = at) -> NDArray[np.float64]:
+                return np.ascontiguousarray(selected.rows[: len(FEATURES), at].T)
+
+            context = self._context(viewer, now)
+            scores[:] = self._ranker.rescored(line_up, context, selected.posts[at], features, scores)
 
     def _columns_at(self, epoch: Epoch) -> Columns:
         """The same for all batches of an epoch. Two threads may both put them together, and get the same."""
@@ -213,12 +255,18 @@ class BatchMaker:
             recent_s=float(ranking.recency_hours * SECONDS_PER_HOUR),
         )
 
+    def _scoring(self, heads: Heads) -> Scoring:
+        settings = self._settings
+        return Scoring(
+            *(heads.weights, heads.bias, heads.values, heads.squashed),
+            penalty=float(settings.spam.penalty),
+            items=settings.feed.items,
+        )
+
     def _mixing(self, now: float) -> Mixing:
         rules = self._settings.diversity
         return Mixing(
             now=float(now),
-            items=self._settings.feed.items,
-            weights=self._weights,
             penalty=float(self._settings.spam.penalty),
             author_penalty=float(rules.author_penalty),
             media_places=rules.media_places,
@@ -239,12 +287,10 @@ class BatchMaker:
             np.array([about.language(viewer) for viewer in each], np.int64),
         )
 
-    def _draws(self, viewers: NDArray[np.int64], selected: Selected, generation: Generation) -> NDArray[np.uint32]:
+    def _draws(self, viewers: NDArray[np.int64], picked: Picked, generation: Generation) -> NDArray[np.uint32]:
         """What diversity.explore draws for each viewer, two words a place."""
-        items = self._settings.feed.items
-        counts = np.minimum(np.diff(selected.bounds), items).tolist()
-        words = np.empty((len(viewers), items, 2), np.uint32)
-        for row, (viewer, count) in enumerate(zip(viewers.tolist(), counts, strict=True)):
+        words = np.empty((len(viewers), self._settings.feed.items, 2), np.uint32)
+        for row, (viewer, count) in enumerate(zip(viewers.tolist(), picked.counts.tolist(), strict=True)):
             key = f"{self._settings.diversity.seed} {generation} {self._state.users.name(viewer)}"
             drawn = shake_128(key.encode("utf-8", "surrogatepass")).digest(8 * count)
             words[row, :count] = np.frombuffer(drawn, "<u4").reshape(count, 2)
@@ -274,7 +320,13 @@ def warm() -> None:
     state = State(settings.state, settings.ranking)
     state.fold(enumerate(_EVERY_LOOP, start=1))
     epoch = epoch_of(state, 0, _DAY_S, 1)
-    BatchMaker(state, settings).make(np.zeros(1, np.int64), epoch, 1.0)
+    ranker = Ranker(settings, state, time.monotonic)
+
+    def context(viewer: int, now: float) -> ViewerContext:
+        return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
+
+    BatchMaker(state, settings, ranker, context).make(np.zeros(1, np.int64), LineUp(), epoch, 1.0)
+    models.warm()
 
 
 def _left(half_life_hours: float, hour: int) -> NDArray[np.float64]:

@@ -26,6 +26,8 @@ Worth = Annotated[float, Meta(ge=0, le=1e6)]
 Harm = Annotated[float, Meta(ge=-1e6, le=0)]
 Cap = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
+Rate = Annotated[float, Meta(gt=0, le=1)]
+HeadName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 KeyId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
@@ -70,8 +72,16 @@ class Selection(_Section, frozen=True):
     common_language: str = "en"
 
 
+class Head(_Section, frozen=True, kw_only=True):
+    """One scoring head: P(action) = σ(bias + Σ weight × feature), and what the action is worth."""
+
+    value: Weight
+    bias: Weight = 0.0
+    weights: dict[str, Weight]
+
+
 class Ranking(_Section, frozen=True):
-    """The linear scorer: score = Σ weight × feature (docs/design.md says how each feature is computed)."""
+    """Stage one: score = Σ weight × feature (docs/design.md says how each feature is computed), or the heads."""
 
     freshness_weight: Weight = 0.95
     recency_weight: Weight = 0.15
@@ -102,6 +112,25 @@ class Ranking(_Section, frozen=True):
     hide: Harm = -3.0
     report: Harm = -10.0
     not_interested: Harm = -2.0
+    heads: Annotated[dict[HeadName, Head], Meta(max_length=64)] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse weights of features that there are not."""
+        for name, head in self.heads.items():
+            for feature in head.weights:
+                if not hasattr(self, f"{feature}_weight"):
+                    raise ValueError(f"`heads.{name}.weights.{feature}`: there is no feature {feature!r}")
+
+
+class Models(_Section, frozen=True):
+    """Models that are learnt, and what stands in for them (docs/ranking.md)."""
+
+    scorer: Literal["formula", "linear", "trees", "stacked"] = "stacked"
+    dwell: Worth = 0.5
+    deadline_ms: Positive = 50.0
+    late_in_a_row: Count = 5
+    aside_s: Seconds = 60.0
+    poll_s: Seconds = 5.0
 
 
 class Spam(_Section, frozen=True):
@@ -141,6 +170,17 @@ class Worker(_Section, frozen=True):
     active_days: Positive = 14.0
     trending_s: Seconds = 60.0
     fold_poll_s: Seconds = 0.2
+
+
+class Learning(_Section, frozen=True):
+    """What a replay teaches and how it is judged."""
+
+    horizon_hours: Positive = 6.0
+    days: Positive = 1_095.0
+    negative_rate: Rate = 0.05
+    idle_rate: Rate = 0.25
+    chunk_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
 
 
 class Scheduler(_Section, frozen=True):
@@ -286,10 +326,12 @@ class Settings(_Section, frozen=True):
     state: State = State()
     selection: Selection = Selection()
     ranking: Ranking = Ranking()
+    models: Models = Models()
     spam: Spam = Spam()
     diversity: Diversity = Diversity()
     feed: Feed = Feed()
     worker: Worker = Worker()
+    learning: Learning = Learning()
     scheduler: Scheduler = Scheduler()
     server: Server = Server()
     cache: Cache = Cache()

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from feedgen.diversity import Diverse
 from feedgen.feed.record import propensity
 from feedgen.pipeline import Pipeline, Ranked
-from feedgen.ranking.features import describe
 from feedgen.selection.filters import apply
 from feedgen.selection.taste import match
 from feedgen.state.engagement import windows
@@ -71,7 +70,7 @@ class FeedExplainer:
             "ranked_score": round(float(ranked.scores[place]), 6),
             "ranked_at": int(ranked.diverse.order[place]) + 1,
             "shown_at": place + 1,
-            "features": describe(ranked.features[place].tolist(), self._pipeline.weights.tolist()),
+            **ranked.heads.describe(ranked.features[place]),
             "spam_penalty": self._pipeline.spam.penalty * bool(ranked.damped[place]),
             "diversity": self._moves(ranked.diverse, place),
         }

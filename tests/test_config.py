@@ -89,6 +89,12 @@ def test_an_impossible_number_names_its_path(wrong: float) -> None:
         ("server: {page_items: 101}", "`server.page_items` is more than `server.page_items_max`"),
         ("selection: {new_cap: 2001}", "`selection.new_cap`"),
         ("feed: {items: 2001}", "`feed.items`"),
+        (
+            "ranking: {heads: {like: {value: 1, weights: {charm: 2}}}}",
+            "`heads.like.weights.charm`: there is no feature",
+        ),
+        ("ranking: {heads: {like: {weights: {topic: 2}}}}", "`ranking.heads.like`"),
+        ("ranking: {heads: {like: {value: 1, weights: {topic: .inf}}}}", "`ranking.heads.like.weights.topic`"),
         ("selection: {fetch_cap: 250, new_cap: 9}\nfeed: {items: 9}", "leave nothing of `selection.fetch_cap`"),
         ("worker: {backoff_s: 31.0}", "`worker.backoff_max_s`"),
         ("feed: {items: 1}\nfeed: {items: 2}", "`feed` is given twice (line 2)"),

@@ -161,3 +161,19 @@ def test_what_is_sent_to_a_viewer_is_no_deed_of_the_viewer() -> None:
     story.tell("vic", "login", days=20)
     story.tell("vic", "serve", objects=["p"])
     assert story.state.logins.last_active(0) == NOW - 20 * 86_400
+
+
+def test_with_heads_the_parts_of_the_score_add_up() -> None:
+    heads = {
+        "like": config.Head(value=1.0, bias=0.2, weights={"freshness": 0.5}),
+        "hide": config.Head(value=-3.0, weights={"topic": -1.0}),
+    }
+    story = Story(Settings(ranking=config.Ranking(heads=heads)))
+    story.tell("vic", "follow", "ann", days=30)
+    story.tell("ann", "post", "p", days=1)
+    explained = story.explainer.explain("vic", NOW)
+    assert explained is not None
+    (item,) = explained["items"]
+    assert set(item["heads"]) == {"like", "hide"}
+    assert abs(sum(head["part"] for head in item["heads"].values()) - item["ranked_score"]) < 1e-6
+    assert item["features"]["topic"]["weights"] == {"like": 0.0, "hide": -1.0}

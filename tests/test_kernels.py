@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedgen import diversity
+from feedgen import config, diversity
 from feedgen.events import Event
 from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
@@ -16,6 +17,11 @@ from feedgen.state.state import State
 from feedgen.state.symbols import Names, Symbols
 from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, events, folded
 
+THREE_HEADS = {
+    "like": config.Head(value=1.0, bias=-2.0, weights={"freshness": 0.7, "topic": 1.3, "followers": 0.1}),
+    "share": config.Head(value=4.0, bias=-4.5, weights={"freshness": 0.2, "liked_share": 1.0, "network": 0.3}),
+    "hide": config.Head(value=-3.0, weights={"recency": -0.4, "engagement": -0.2}),
+}
 LOOKS = (NOW, NOW + HOUR, NOW + 2 * DAY)
 texts = st.one_of(
     st.text(max_size=6).filter(lambda text: text.isprintable()),
@@ -51,10 +57,12 @@ def plain(state: State, pipeline: Pipeline, ranked: Ranked) -> Bulk:
 
 
 @settings(max_examples=300, deadline=None)
-@given(events(), st.sampled_from(LOOKS))
-def test_a_batch_makes_the_same_bytes_as_the_stages_one_by_one(found: list[Event], now: float) -> None:
+@given(events(), st.sampled_from(LOOKS), st.sampled_from(({}, THREE_HEADS)))
+def test_a_batch_makes_the_same_bytes_as_the_stages_one_by_one(
+    found: list[Event], now: float, heads: dict[str, config.Head]
+) -> None:
     state = folded(found)
-    pipeline = Pipeline(state, SMALL)
+    pipeline = Pipeline(state, msgspec.structs.replace(SMALL, ranking=config.Ranking(heads=heads)))
     counted = dict.fromkeys(pipeline.counted, 0)
     for viewer, made in zip(PEOPLE, pipeline.generate(PEOPLE, now), strict=True):
         ranked = pipeline.rank_by_id(viewer, now)
@@ -129,11 +137,3 @@ def test_places_are_explored_as_diversity_explores_them(count: int, share: float
     mixing.explore(order, words, share, explored)
     expected, drawn = diversity.explore(list(range(count)), share, key)
     assert (order.tolist(), explored.tolist()) == (expected, drawn.tolist())
-
-
-def test_scores_that_are_not_finite_come_last() -> None:
-    scores = np.empty(3)
-    mixing.score(np.array([[1.0, np.inf, 3.0]]), np.ones(1), scores)
-    assert scores.tolist() == [1.0, 0.0, 3.0]
-    mixing.score(np.array([[np.nan]]), np.ones(1), scores[:1])
-    assert scores[0] == 0.0

@@ -18,6 +18,7 @@ from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, encode_bulk
 from feedgen.pipeline import Pipeline
 from feedgen.ranking.features import FEATURES
+from feedgen.ranking.heads import Heads
 from feedgen.selection.epoch import Epoch
 from feedgen.state.state import State
 from tests.twin import Twin
@@ -94,10 +95,10 @@ def test_one_viewer_who_fails_does_not_take_the_batch_along(monkeypatch: pytest.
     batches = story.pipeline._batches
     make = batches.make
 
-    def breaks(viewers: NDArray[np.int64], epoch: Epoch, now: float) -> Any:
+    def breaks(viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float) -> Any:
         if story.state.users.find("v") in viewers:
             raise ValueError("a broken scorer")
-        return make(viewers, epoch, now)
+        return make(viewers, heads, epoch, now)
 
     monkeypatch.setattr(batches, "make", breaks)
     failed, unknown, made = story.pipeline.generate(["v", "nobody", "a"], NOW)

@@ -25,7 +25,7 @@ TOLD: Final = {
     *(f"about_posts.{name}" for name in ("topics", "topic_at", "topic_count", "posts_about", "edits")),
     *(f"about_users.{name}" for name in ("language", "birth_year", "utc_offset_min", "verified", "location")),
     *("about_users.stamps", "about_users.locations"),
-    *(f"engagement.{name}" for name in ("switches", "by_post", "by_viewer")),
+    *(f"engagement.{name}" for name in ("switches", "by_post", "by_viewer", "touched")),
     *(f"impressions.{name}" for name in ("seen", "served", "hidden")),
 }
 """Columns, by the beginning of their names, that are told below, so that a new one cannot be forgotten."""
@@ -181,6 +181,9 @@ def _engagement(state: State) -> dict[str, Any]:
         "by post": sorted((*one, count) for one, count in by_post.items() if count),
         "by viewer": sorted((*one, count) for one, count in by_viewer.items() if count),
         "touched": sorted({one[:2] for one in by_viewer}),
+        "when": sorted(
+            zip(state.post_ids.names, engagement.touched.first.tolist(), engagement.touched.last.tolist(), strict=True)
+        ),
         "counts": sorted(zip(state.post_ids.names, engagement.counts(len(state.post_ids)).tolist(), strict=True)),
         "switches": sorted(
             (user(viewer), post(key >> 2), key & 3, *rest) for viewer, key, *rest in _switches(engagement._switches)

@@ -10,6 +10,7 @@ from typing import Final
 
 from feedgen.batch import warm
 from feedgen.commands.console import Reporter, to_stderr
+from feedgen.commands.modelled import Modelled
 from feedgen.commands.partial import PartialViewStore
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
@@ -43,6 +44,7 @@ class Engine:
     gate: EpochGate
     keeper: StateKeeper
     pipeline: Pipeline
+    modelled: Modelled
     store: FeedStore
     trending: Trending
     dispatcher: Dispatcher
@@ -101,6 +103,8 @@ async def open_engine(
             await keeper.catch_up(until_ts, counting.add)
         await _compiled()
         pipeline = Pipeline(state, settings)
+        modelled = Modelled(settings, data_dir, pipeline, to_stderr)
+        await in_thread(modelled.look)
         foresight = Foresight(state, settings, clock())
         dispatcher = Dispatcher(foresight, gate, clock, settings)
         teacher = Teacher(foresight, gate, clock, data_dir, settings.scheduler.train_hours)
@@ -117,6 +121,7 @@ async def open_engine(
             gate=gate,
             keeper=keeper,
             pipeline=pipeline,
+            modelled=modelled,
             store=store,
             trending=Trending(pipeline, gate, store, clock, dispatcher),
             dispatcher=dispatcher,

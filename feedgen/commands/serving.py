@@ -104,6 +104,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         asyncio.create_task(engine.trending.run(settings.worker.trending_s), name="trending feed"),
         asyncio.create_task(engine.dispatcher.run(engine.pool), name="scheduler"),
         asyncio.create_task(engine.teacher.run(), name="login teacher"),
+        asyncio.create_task(engine.modelled.follow(settings.models.poll_s), name="model watcher"),
     ]
     for task in tasks:
         task.add_done_callback(_report)
@@ -126,8 +127,13 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
     def counted(name: str) -> Callable[[], float]:
         return lambda: float(engine.pipeline.counted[name])
 
+    def ranked(name: str) -> Callable[[], float]:
+        return lambda: float(engine.pipeline.ranker.counted[name])
+
     return {
         **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
+        **{f"ranking_{name}": ranked(name) for name in engine.pipeline.ranker.counted},
+        "ranking_version_until": lambda: engine.modelled.until,
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
         "state_events_folded": lambda: float(engine.keeper.folded),
         "state_watermark": lambda: float(engine.state.watermark),

@@ -1,4 +1,4 @@
-"""From scores to a feed: the best, then the rules of feedgen.diversity, for one viewer after the other."""
+"""From scores to a feed: the rules of feedgen.diversity over what was picked, for one viewer after the other."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,15 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns
 from feedgen.kernels.compiled import compiled
 from feedgen.kernels.marks import Marks
-from feedgen.kernels.picking import Keys, arranged, picked
+from feedgen.kernels.picking import Keys, arranged
+from feedgen.kernels.scoring import Picked, by_rank
 from feedgen.kernels.selecting import Selected
 
 
 class Mixing(NamedTuple):
-    """Settings of the feed, of spam and of diversity; names as in config.yaml. `weights`: by feature."""
+    """Settings of spam and of diversity; names as in config.yaml."""
 
     now: float
-    items: int
-    weights: NDArray[np.float64]
     penalty: float
     author_penalty: float
     media_places: int
@@ -27,34 +26,12 @@ class Mixing(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """By viewer and place, `counts[v]` of them: the candidate (position in Selected), its score after diversity, and
-    whether it was drawn from further down. `scores`: of every candidate, before diversity."""
+    """By viewer and place, as many as were picked: the candidate (position in Selected), its score after diversity, and
+    whether it was drawn from further down."""
 
-    counts: NDArray[np.int64]
     candidate: NDArray[np.int64]
     adjusted: NDArray[np.float64]
     explored: NDArray[np.bool_]
-    scores: NDArray[np.float64]
-
-
-@compiled
-def score(rows: NDArray[np.float64], weights: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-    """Σ weight × feature, in the order of the features; one that is not finite counts less than every other."""
-    lowest, broken = np.inf, False
-    scores[:] = 0.0
-    for row in range(len(weights)):
-        for at in range(len(scores)):
-            scores[at] += rows[row, at] * weights[row]
-    for total in scores:
-        if np.isfinite(total):
-            lowest = min(lowest, total)
-        else:
-            broken = True
-    if broken:
-        last = lowest - 1.0 if np.isfinite(lowest) else 0.0
-        for at in range(len(scores)):
-            if not np.isfinite(scores[at]):
-                scores[at] = last
 
 
 @compiled
@@ -124,29 +101,44 @@ def explore(order: NDArray[np.int32], words: NDArray[np.uint32], share: float, e
 
 @compiled
 def _mix_one(
-    columns: Columns, marks: Marks, mixing: Mixing, selected: Selected, row: int, words: NDArray[np.uint32], into: Mixed
+    columns: Columns,
+    marks: Marks,
+    mixing: Mixing,
+    selected: Selected,
+    best: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    words: NDArray[np.uint32],
+    row: int,
+    into: Mixed,
 ) -> None:
-    first, end = selected.bounds[row], selected.bounds[row + 1]
-    posts, scores = selected.posts[first:end], into.scores[first:end]
-    score(selected.rows[:, first:end], mixing.weights, scores)
-    for at in range(len(posts)):
-        scores[at] -= mixing.penalty * selected.damped[first + at]
-    keys = Keys(-scores, np.zeros(len(posts)), posts, columns.posts.names)
-    best = arranged(keys, picked(keys, mixing.items))
-    adjusted = adjust(columns, marks, mixing, scores[best], posts[best])
-    order = _descending(adjusted, posts[best], columns)
-    part_media(order, columns.posts.media[posts[best]], mixing.media_places)
+    posts = selected.posts[best]
+    keys = by_rank(columns, scores, selected.damped[best], mixing.penalty, posts)
+    line = arranged(keys, np.arange(len(best)).astype(np.int32))  # O(n) if they stand as stage one has put them
+    best, posts = best[line], posts[line]
+    adjusted = adjust(columns, marks, mixing, -keys.first[line], posts)
+    order = _descending(adjusted, posts, columns)
+    part_media(order, columns.posts.media[posts], mixing.media_places)
     explore(order, words, mixing.explore_share, into.explored[row])
-    into.counts[row] = len(best)
     for place in range(len(best)):
-        into.candidate[row, place] = first + best[order[place]]
+        into.candidate[row, place] = best[order[place]]
         into.adjusted[row, place] = adjusted[order[place]]
 
 
 @compiled
 def mix(
-    columns: Columns, marks: Marks, mixing: Mixing, selected: Selected, words: NDArray[np.uint32], into: Mixed
+    columns: Columns,
+    marks: Marks,
+    mixing: Mixing,
+    selected: Selected,
+    picked: Picked,
+    words: NDArray[np.uint32],
+    into: Mixed,
 ) -> None:
-    """Fill `into`. `words`: shape (viewers, items, 2). O(candidates + items log items) a viewer."""
-    for row in range(len(into.counts)):
-        _mix_one(columns, marks, mixing, selected, row, words[row], into)
+    """Fill `into` from what is `picked`, in the order of its scores as they are now: stage two may have changed them.
+
+    `words`: shape (viewers, items, 2). O(items log items) a viewer.
+    """
+    for row in range(len(picked.counts)):
+        count = picked.counts[row]
+        best, scores = picked.candidate[row, :count], picked.scores[row, :count]
+        _mix_one(columns, marks, mixing, selected, best, scores, words[row], row, into)

@@ -3,7 +3,6 @@
 Each feature is a column of a float64 matrix; logarithms, so that a weighted sum is a product of powers.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -139,16 +138,3 @@ def _look_up(keys: NDArray[np.int32], values: NDArray[Any], wanted: NDArray[np.i
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     found: NDArray[np.float64] = np.where(keys[at] == wanted, values[at], 0.0)
     return found
-
-
-def weights_of(settings: Ranking) -> NDArray[np.float64]:
-    """The configured weight of each feature, in the order of FEATURES."""
-    return np.array([getattr(settings, f"{name}_weight") for name in FEATURES])
-
-
-def describe(row: Sequence[float], weights: Sequence[float]) -> dict[str, dict[str, float]]:
-    """Values, weights and score parts of one candidate, by feature name."""
-    return {
-        name: {"value": value, "weight": weight, "part": value * weight}
-        for name, value, weight in zip(FEATURES, row, weights, strict=True)
-    }

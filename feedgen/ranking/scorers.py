@@ -14,20 +14,6 @@ class Scorer(Protocol):
         ...
 
 
-class LinearScorer:
-    """Σ weight × feature."""
-
-    def __init__(self, weights: NDArray[np.float64]) -> None:
-        self.weights = weights
-
-    def score(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """O(candidates × features). Column by column: a BLAS product may round differently for another batch shape."""
-        total = np.zeros(len(features))
-        for column, weight in enumerate(self.weights.tolist()):
-            total += features[:, column] * weight
-        return total
-
-
 def finite_or_last(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """A score that is not finite counts as less than every other. O(n); copies where needed."""
     broken = ~np.isfinite(scores)

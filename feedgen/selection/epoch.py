@@ -56,7 +56,7 @@ def epoch_of(state: State, hour: int, retention_s: float, items: int) -> Epoch:
 @dataclass(frozen=True)
 class _Bench:
     """Posts from which the pool is chosen. All others had a popularity of at most `floor` (None: there are none) and
-    have not changed up to `position` of State.touched."""
+    have not changed up to `position` of State.changes."""
 
     hour: int
     position: int
@@ -107,9 +107,9 @@ class Epochs:
 
     def _pool(self, hour: int, popularity: NDArray[np.int64]) -> NDArray[np.int32]:
         bench = self._bench
-        changed = self._state.touched.since(bench.position) if bench is not None and bench.hour == hour else None
+        changed = self._state.changes.since(bench.position) if bench is not None and bench.hour == hour else None
         if bench is not None and changed is not None:
-            position = self._state.touched.end
+            position = self._state.changes.end
             posts = self._possible(hour, np.union1d(bench.posts, changed))
             pool = self._best(posts, popularity, self._most)
             # what is not on the bench comes before none that is more popular than it was
@@ -117,7 +117,7 @@ class Epochs:
                 self._bench = self._seated(hour, position, posts, popularity, bench.floor)
                 return pool
         posts = self._possible(hour, None)
-        self._bench = self._seated(hour, self._state.touched.end, posts, popularity, None)
+        self._bench = self._seated(hour, self._state.changes.end, posts, popularity, None)
         return self._best(self._bench.posts, popularity, self._most)
 
     def _seated(

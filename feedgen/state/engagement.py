@@ -19,6 +19,7 @@ from feedgen.state.counting import add_units, sum_units
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.tally import Tally
 from feedgen.state.toggles import Toggles
+from feedgen.state.touched import Touched
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
 KIND: Final = {name: number for number, name in enumerate(KINDS)}
@@ -123,16 +124,18 @@ def windows(engagements: Engagements, now_hour: int) -> dict[str, dict[str, int]
 class Engagement(Composite):
     """Engagements of everyone, by post and by viewer: 16 bytes, a like or rejection 12 more and its event's id.
 
-    And 16 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
+    And 32 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
     """
 
-    def __init__(self, popularity: Decay, engaged: Tally, touched: Changes) -> None:
+    def __init__(self, popularity: Decay, engaged: Tally, changes: Changes) -> None:
         """`engaged`: where those in favour are counted."""
         self._switches = Toggles()  # right: post × _WAYS + _SWITCHED
         self._by_post = Lists(np.int64)
         self._by_viewer = Lists(np.int64)
         self._engaged = engaged
-        self._touched = touched
+        self._changes = changes
+        self.touched = Touched()
+        """When each post was first and last engaged with in its favour."""
         self._size = Column(np.int64, 0, 1)
         self._popularity = popularity
         self._cache_lock = threading.Lock()
@@ -145,6 +148,7 @@ class Engagement(Composite):
             "switches": self._switches,
             "by_post": self._by_post,
             "by_viewer": self._by_viewer,
+            "touched": self.touched,
             "size": self._size,
         }
 
@@ -164,6 +168,7 @@ class Engagement(Composite):
     ) -> None:
         """Count engagements that cannot be taken back; `kinds` by their place in KINDS. 0.2 µs each."""
         self._enter(viewers, posts, _pack(ts, kinds, False), bulk=bulk)
+        self.touched.touch(posts, ts)
 
     def switch_many(
         self,
@@ -187,6 +192,8 @@ class Engagement(Composite):
             found = np.flatnonzero(which)
             values = _pack(at[found], kinds[found], taken)
             self._enter(viewers[found], posts[found], values, bulk=ids is None)
+        likes = np.flatnonzero(on & (kinds == KIND["like"]))
+        self.touched.touch(posts[likes], ts[likes])
 
     def _enter(
         self,
@@ -200,7 +207,7 @@ class Engagement(Composite):
             return
         self._size[0] += len(posts)
         self._by_post.append_many(posts, viewers.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
-        self._touched.note(posts)
+        self._changes.note(posts)
         self._remember(posts, values)
         favour = np.flatnonzero(values >> 1 & KIND_MASK < AGAINST)
         viewers, posts, values = viewers[favour], posts[favour], values[favour]

@@ -29,14 +29,14 @@ class Posts(Composite):
     bytes a post and its event's id, 4 for what is recent; 32 an author; 44 for each post that was ever reviewed.
     """
 
-    def __init__(self, symbols: Symbols, retention_s: float, per_author: int, touched: Changes) -> None:
+    def __init__(self, symbols: Symbols, retention_s: float, per_author: int, changes: Changes) -> None:
         """An author's recent posts are the newest `per_author`.
 
         Those `retention_s` and three days older than the newest post of everyone leave when their author posts again:
         whoever reads an author's list sets the bound on `created`.
         """
         self._symbols = symbols
-        self._touched = touched
+        self._changes = changes
         self._retention_s = retention_s + _SLACK_S
         self._per_author = per_author
         self._author = Column(np.int32, UNKNOWN)
@@ -96,7 +96,7 @@ class Posts(Composite):
         that takes the post from an author at the cap. `ids` None for a bulk: all are "".
         """
         self.reach()
-        self._touched.note(posts)
+        self._changes.note(posts)
         _, first = np.unique(posts, return_index=True)
         new = np.zeros(len(posts), np.bool_)
         new[first] = True
@@ -166,7 +166,7 @@ class Posts(Composite):
         self.reach()
         if not self._deleted[post]:
             self._deleted[post] = True
-            self._touched.note(np.array([post]))
+            self._changes.note(np.array([post]))
             self.live_count -= int(self._author[post] != UNKNOWN)
 
     def review(self, post: int, withheld: bool, ts: float, event_id: str) -> None:
@@ -175,7 +175,7 @@ class Posts(Composite):
         keys = np.array([post >> _REVIEW_BITS]), np.array([post]), np.array([withheld])
         if self._reviews.decide_many(*keys, np.array([ts]), [event_id]).won[0]:
             self._withheld[post] = withheld
-            self._touched.note(np.array([post]))
+            self._changes.note(np.array([post]))
 
     def _insert(self, author: int, post: int) -> None:
         """Into the author's recent posts, oldest first by (created, id). O(recent posts)."""

@@ -53,13 +53,13 @@ class State(Composite):
         self.topic_names = Symbols()
         self.languages = Symbols()
         self.graph = Graph()
-        self.touched = Changes()
+        self.changes = Changes()
         retention_s = settings.retention_days * _DAY_S
-        self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.touched)
+        self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.changes)
         self.about_posts = PostAttributes(self.topic_names, self.languages)
         self.about_users = UserAttributes(self.languages)
         popularity = Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours))
-        self.engagement = Engagement(popularity, self.posts.engaged, self.touched)
+        self.engagement = Engagement(popularity, self.posts.engaged, self.changes)
         seen = settings.seen_days, settings.seen_per_viewer
         self.impressions = Impressions(self.post_ids, *seen, self.posts.viewed)
         self.logins = Logins()
@@ -102,7 +102,7 @@ class State(Composite):
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """See columns.Part."""
         super().restore(columns)
-        self.touched.forget()
+        self.changes.forget()
 
     @property
     def watermark(self) -> int:
@@ -147,6 +147,7 @@ class State(Composite):
             fold([events[at] for at in found], actors[found], ts[found])
         self.posts.reach()
         self.about_posts.reach(len(self.post_ids))
+        self.engagement.touched.reach(len(self.post_ids))
 
     def by_last_activity(self, since: float = 0.0) -> list[str]:
         """Who did anything since then (s), the latest first, ties by id. O(viewers log viewers)."""

@@ -2,11 +2,9 @@
 
 from math import log, log1p
 
-import numpy as np
 import pytest
 
-from feedgen.ranking.features import FEATURES, describe, weights_of
-from feedgen.ranking.scorers import LinearScorer, finite_or_last
+from feedgen.ranking.features import FEATURES
 from tests.worlds import DAY, NOW, Story
 
 
@@ -181,25 +179,3 @@ def test_taste_is_also_of_what_the_viewer_engages_with(tastes: Story) -> None:
     assert tastes.score("vic", "tea1", "topic") < tastes.score("vic", "jazz1", "topic")
     tastes.tell("vic", "unlike", "tea0")
     assert tastes.score("vic", "jazz1", "topic") == pytest.approx(before["jazz1"], abs=0.02)
-
-
-def test_the_score_is_the_weighted_sum() -> None:
-    features = np.array([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 1.0]])
-    assert LinearScorer(np.array([1.0, 0.5, -1.0, 2.0])).score(features).tolist() == [7.0, 2.0]
-    assert LinearScorer(np.ones(4)).score(np.empty((0, 4))).tolist() == []
-
-
-def test_what_is_not_finite_is_last() -> None:
-    scores = np.array([3.0, np.nan, -2.0, np.inf, -np.inf])
-    assert finite_or_last(scores).tolist() == [3.0, -3.0, -2.0, -3.0, -3.0]
-    assert finite_or_last(np.array([np.nan, np.inf])).tolist() == [0.0, 0.0]
-    assert finite_or_last(np.empty(0)).tolist() == []
-
-
-def test_a_description_names_every_part(story: Story) -> None:
-    weights = weights_of(story.settings.ranking).tolist()
-    assert weights == [getattr(story.settings.ranking, f"{name}_weight") for name in FEATURES]
-    weights[-1] = 0.5
-    told = describe([*([0.0] * (len(FEATURES) - 1)), 4.0], weights)
-    assert list(told) == list(FEATURES)
-    assert told["network"] == {"value": 4.0, "weight": 0.5, "part": 2.0}

@@ -1,0 +1,230 @@
+"""Training rows by replay: at each login what could be shown, as the models read it, and what came of it.
+
+Where the log says what was shown (`view` events, else `serve`), the rows are those impressions. Where it does not, they
+are the candidates of the login: what the viewer did not touch counts as passed over, though it may not have been seen.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.config import Learning, Settings
+from feedgen.errors import ModelError
+from feedgen.learning.deeds import Deeds
+from feedgen.learning.history import History
+from feedgen.learning.player import Login, Player
+from feedgen.learning.spans import each_span
+from feedgen.pipeline import Ranked
+from feedgen.ranking.dataset import ACTIONS, Rows, joined, need_parquet, write
+from feedgen.ranking.inputs import INPUTS
+
+_HOUR_S: Final = 3_600.0
+_DAY_S: Final = 86_400.0
+_ACTIVE_DAYS: Final = 30.0
+IMPRESSIONS: Final = "impressions"
+CANDIDATES: Final = "unseen candidates"
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What came of logins, in a history up to some moment; `shown` is None where the log does not say what was."""
+
+    done: Deeds
+    shown: Deeds | None
+    logins: Deeds
+    horizon_s: float
+
+    @classmethod
+    def of(cls, history: History, until: float, horizon_hours: float) -> "Outcomes":
+        """O(events)."""
+        kind = next((kind for kind in ("view", "serve") if history.has(kind, until)), None)
+        return cls(
+            Deeds(history, ACTIONS, until),
+            None if kind is None else Deeds(history, (kind,), until),
+            Deeds(history, ("login",), until),
+            horizon_hours * _HOUR_S,
+        )
+
+    @property
+    def kind(self) -> str:
+        """What the rows are: said wherever they are used."""
+        return CANDIDATES if self.shown is None else IMPRESSIONS
+
+    def after(self, login: Login) -> dict[str, set[str]]:
+        """Posts and what the viewer did with each within the horizon."""
+        found: dict[str, set[str]] = {}
+        for deed in self.done.after(login.name, login.place, login.ts + self.horizon_s):
+            found.setdefault(deed.posts[0], set()).add(deed.kind)
+        return found
+
+    def came(self, login: Login) -> int:
+        """How often the viewer logged in in the last 30 days, this login included. O(log logins)."""
+        return self.logins.between(login.name, login.ts - _ACTIVE_DAYS * _DAY_S, login.place)
+
+    def seen(self, login: Login) -> list[str]:
+        """Posts shown to the viewer between this login and the next, within the horizon."""
+        if self.shown is None:
+            return []
+        until = login.ts + self.horizon_s
+        following = self.logins.after(login.name, login.place, until)
+        end = following[0].place if following else inf
+        every = self.shown.after(login.name, login.place, until)
+        return list(dict.fromkeys(post for deed in every if deed.place < end for post in deed.posts))
+
+
+class RowMaker:
+    """Rows of logins. The same login gives the same rows, whatever is asked beside it."""
+
+    def __init__(self, player: Player, outcomes: Outcomes, learning: Learning) -> None:
+        self._state = player.state
+        self.outcomes = outcomes
+        self._learning = learning
+        self._inputs = player.inputs
+
+    def wanted(self, login: Login, rng: np.random.Generator) -> bool:
+        """Whether the login is learnt from: all are after which something was done, and a share of the others."""
+        return bool(self.outcomes.after(login)) or bool(rng.random() < self._learning.idle_rate)
+
+    def rows(self, login: Login, ranked: Ranked, rng: np.random.Generator, login_rate: float | None = None) -> Rows:
+        """The rows of a login that had the chance `login_rate` to be asked for (if not said: that of `wanted`).
+
+        O(candidates); the inputs are what costs.
+        """
+        after = self.outcomes.after(login)
+        if login_rate is None:
+            login_rate = 1.0 if after else self._learning.idle_rate
+        done = {self._state.post_ids.find(post): kinds for post, kinds in after.items()}
+        if self.outcomes.shown is None:
+            near, far = ranked.posts, np.setdiff1d(ranked.considered, ranked.posts)
+            of_near = self._sampled(near, done, rng)
+            of_far = self._sampled(far, done, rng)
+        else:
+            seen = self._known(login)
+            near, far = np.union1d(ranked.posts, seen).astype(np.int32), np.empty(0, np.int32)
+            of_near, of_far = self._sampled(near, done, rng) & np.isin(near, seen), np.empty(0, np.bool_)
+        posts = np.concatenate((near[of_near], far[of_far]))
+        inputs = np.concatenate(
+            (
+                self._inputs.matrix(ranked.context, near)[of_near],
+                self._inputs.features(ranked.context, far[of_far]),
+            )
+        )
+        acted = _acted(posts, done)
+        names, users = self._state.post_ids.names, self._state.users.names
+        rate = np.where(acted.any(axis=1), 1.0, self._learning.negative_rate * login_rate)
+        return Rows(
+            names=INPUTS,
+            viewer=np.full(len(posts), login.name),
+            ts=np.full(len(posts), login.ts),
+            post=np.array([names[post] for post in posts.tolist()], np.str_),
+            author=np.array([users[who] for who in self._state.posts.author[posts].tolist()], np.str_),
+            inputs=inputs,
+            done=acted,
+            rate=rate.astype(np.float32),
+            propensity=np.ones(len(posts), np.float32),
+            picked=np.arange(len(posts)) < np.count_nonzero(of_near),
+        )
+
+    def _known(self, login: Login) -> NDArray[np.int32]:
+        """What was shown after the login and was there at the login."""
+        found = (self._state.post_ids.find(post) for post in self.outcomes.seen(login))
+        posts = np.array([post for post in found if post is not None], np.int32)
+        created = self._state.posts.created[posts]
+        return posts[(self._state.posts.author[posts] >= 0) & (created <= login.ts)]
+
+    def _sampled(
+        self, posts: NDArray[np.int32], done: dict[int | None, set[str]], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        touched = np.array([post for post in done if post is not None], np.int64)
+        kept: NDArray[np.bool_] = rng.random(len(posts)) < self._learning.negative_rate
+        return kept | np.isin(posts, touched)
+
+
+def _acted(posts: NDArray[np.int32], done: dict[int | None, set[str]]) -> NDArray[np.bool_]:
+    """bool, (posts, ACTIONS)."""
+    acted = np.zeros((len(posts), len(ACTIONS)), np.bool_)
+    for row, post in enumerate(posts.tolist()):
+        for kind in done.get(post, ()):
+            acted[row, ACTIONS.index(kind)] = True
+    return acted
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written: rows, how many of them with something done, from how many logins, and of what `kind`."""
+
+    rows: int
+    done: int
+    logins: int
+    kind: str
+    begin: float
+    until: float
+
+
+@dataclass(frozen=True)
+class _Task:
+    history: History
+    settings: Settings
+    folder: Path
+    until: float
+
+
+def make(
+    history: History,
+    settings: Settings,
+    until: float,
+    folder: Path,
+    *,
+    processes: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Made:
+    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made.
+
+    A login whose outcome is not whole by then is left out. 10 to 20 ms a login; holds the history and `chunk_rows` rows
+    in every process. Raises ModelError (nothing to learn from, no pyarrow), WorkerFailed, OSError.
+    """
+    learning = settings.learning
+    begin = until - learning.days * _DAY_S
+    places = history.logins(begin, until - learning.horizon_hours * _HOUR_S)
+    if not places:
+        raise ModelError(f"no login in the {learning.days:g} days before the end of training: nothing to learn from")
+    need_parquet()
+    folder.mkdir(parents=True, exist_ok=True)
+    past = History(history.events[: history.at(until)])
+    spans = each_span(_write_span, _Task(past, settings, folder, until), places, processes, on_progress)
+    rows, done, logins = (sum(counts) for counts in zip(*spans, strict=True))
+    if not done:
+        raise ModelError(f"nothing was done in the {learning.horizon_hours:g} hours after any login: nothing to learn")
+    kind = Outcomes.of(past, until, learning.horizon_hours).kind
+    return Made(rows, done, logins, kind, max(begin, past.events[0].ts), until)
+
+
+def _write_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]) -> tuple[int, int, int]:
+    """Rows, rows with something done, and logins of a span. Parts sort by time: a span's first login names them."""
+    learning, player = task.settings.learning, Player(task.history, task.settings)
+    maker = RowMaker(player, Outcomes.of(task.history, task.until, learning.horizon_hours), learning)
+    held: list[Rows] = []
+    counts = [0, 0, 0]
+
+    def put() -> None:
+        if sum(map(len, held)):
+            write(joined(held), task.folder / f"part-{places[0]:012d}-{counts[0]:012d}.parquet")
+        counts[0] += sum(map(len, held))
+        counts[1] += sum(int(rows.done.any(axis=1).sum()) for rows in held)
+        held.clear()
+
+    for login in player.stops(places):
+        rng = np.random.default_rng((learning.seed, login.place))
+        if maker.wanted(login, rng):
+            held.append(maker.rows(login, player.pipeline.rank(login.viewer, login.ts), rng))
+            counts[2] += 1
+            if sum(map(len, held)) >= learning.chunk_rows:
+                put()
+        one_more()
+    put()
+    return counts[0], counts[1], counts[2]

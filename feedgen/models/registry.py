@@ -1,0 +1,185 @@
+"""The registry: a folder for each version of the model, and one file that says which of them ranks.
+
+A version is written beside, brought to disk, and renamed into its place: it is there whole or not at all. Promoting and
+rolling back replace the one file in the same way. Several processes may read; one at a time should write.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from feedgen.errors import ModelError
+from feedgen.models.model import NAME, Meta, Model, read_meta, read_model
+
+_LINE: Final = "promoted.json"
+_UNFINISHED: Final = re.compile(r"\.[0-9]+-writing")
+_KEPT: Final = 20
+"""Promotions that can be rolled back."""
+
+
+class _Line(Struct, frozen=True, forbid_unknown_fields=True):
+    """Versions by promotion, the latest last."""
+
+    promoted: tuple[str, ...] = ()
+
+
+class Registry:
+    """Versions in `folder`, which need not be there. Every method raises ModelError, one line, where it cannot."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def versions(self) -> list[str]:
+        """All there are, the one that has learnt longest last. O(versions)."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name) and path.is_dir())
+
+    def promoted(self) -> tuple[str, ...]:
+        """By promotion, the one that ranks last; empty where none ever did. One small read."""
+        try:
+            raw = (self.folder / _LINE).read_bytes()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise ModelError(f"{self.folder / _LINE}: {error.strerror or error}") from None
+        try:
+            names = msgspec.json.decode(raw, type=_Line).promoted
+        except msgspec.MsgspecError as error:
+            raise ModelError(f"{self.folder / _LINE} is broken: {error}") from None
+        if not all(NAME.fullmatch(name) for name in names):
+            raise ModelError(f"{self.folder / _LINE} is broken: it names what is no version")
+        return names
+
+    def add(self, model: Model) -> str:
+        """Write a version, whole or not at all; its name. A version that is there already stays as it is."""
+        name, files = model.name, model.files()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._clear()
+            if (self.folder / name).exists():
+                return name
+            beside = self.folder / f".{os.getpid()}-writing"
+            beside.mkdir()
+            try:
+                for file, content in files.items():
+                    _write(beside / file, content)
+                _to_disk(beside)
+                beside.rename(self.folder / name)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+            _to_disk(self.folder)
+        except OSError as error:
+            raise ModelError(f"version {name} cannot be written: {error.strerror or error}") from None
+        return name
+
+    def _clear(self) -> None:
+        """What a process left that ended while it wrote."""
+        for path in self.folder.iterdir():
+            if _UNFINISHED.fullmatch(path.name) and not _runs(int(path.name[1:].partition("-")[0])):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def meta(self, name: str) -> Meta:
+        """What is to be known of a version."""
+        return read_meta(self._folder_of(name))
+
+    def load(self, name: str, definitions: Mapping[str, str]) -> Model:
+        """A version, fit for inputs of these definitions; refused with the reason if it is of others."""
+        folder = self._folder_of(name)
+        refuse_other(read_meta(folder), name, definitions)
+        return read_model(folder)
+
+    def promote(self, name: str, definitions: Mapping[str, str]) -> None:
+        """Have a version rank from now on. It is read whole first: what cannot serve is not promoted."""
+        self.load(name, definitions)
+        line = self.promoted()
+        if line[-1:] != (name,):
+            self._put(_Line((*line, name)[-_KEPT:]))
+
+    def roll_back(self, definitions: Mapping[str, str]) -> str | None:
+        """Have the version rank that did before the last promotion; its name, None if it was the formula."""
+        line = self.promoted()
+        if not line:
+            raise ModelError("no version is promoted; there is nothing to roll back")
+        before = line[:-1]
+        if before:
+            self.load(before[-1], definitions)
+        self._put(_Line(before))
+        return before[-1] if before else None
+
+    def _put(self, line: _Line) -> None:
+        beside = self.folder / f".{os.getpid()}-{_LINE}"
+        try:
+            _write(beside, msgspec.json.encode(line))
+            beside.replace(self.folder / _LINE)
+            _to_disk(self.folder)
+        except OSError as error:
+            raise ModelError(f"{self.folder / _LINE} cannot be written: {error.strerror or error}") from None
+
+    def _folder_of(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise ModelError(f"{name!r} is no version's name; feedgen models list shows them")
+        if not (self.folder / name).is_dir():
+            raise ModelError(f"there is no version {name} in {self.folder}; feedgen models list shows those there are")
+        return self.folder / name
+
+
+def refuse_other(meta: Meta, name: str, definitions: Mapping[str, str]) -> None:
+    """Raise ModelError where a model reads other inputs than there are, or the same names mean something else."""
+    missing = [known for known in meta.inputs if known not in definitions]
+    new = [known for known in definitions if known not in meta.inputs]
+    if missing or new:
+        raise ModelError(f"{name} is of other inputs:{_some('without', new)}{_some('with', missing)}; train a new one")
+    if list(meta.inputs) != list(definitions):
+        raise ModelError(f"{name} has the inputs in another order; train a new one")
+    changed = [known for known, digest in meta.inputs.items() if definitions[known] != digest]
+    if changed:
+        raise ModelError(f"{name} is of inputs that are computed otherwise now:{_some('', changed)}; train a new one")
+
+
+def _some(word: str, names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f" {word} {', '.join(names[:5])}{more}".replace("  ", " ") if names else ""
+
+
+def told(meta: Meta) -> dict[str, Any]:
+    """A version as a program may read it."""
+    return {
+        "since": meta.since,
+        "until": meta.until,
+        "rows": meta.rows,
+        "inputs": len(meta.inputs),
+        "stand_ins": sorted(meta.stand_ins),
+        "metrics": meta.metrics,
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _to_disk(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

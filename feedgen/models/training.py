@@ -1,0 +1,235 @@
+"""Trains a model from examples: a line for each action, trees for each action, and what is stacked on them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from msgspec.structs import replace as replaced
+from numpy.typing import NDArray
+
+from feedgen.errors import ModelError
+from feedgen.models.actions import ACTIONS, ENGAGED
+from feedgen.models.boosting import Growth, boosted, grown_forests, with_shared
+from feedgen.models.examples import HEADS, Examples
+from feedgen.models.forests import Forests, tidy
+from feedgen.models.logistic import Chunk, Floats, Line, logistic, sigmoid
+from feedgen.models.measures import measured
+from feedgen.models.model import Lines, Meta, Model
+from feedgen.models.stacking import Pace, Stacked
+
+_CHUNK: Final = 65_536
+_HELD: Final = 0.15
+"""The latest share of the rows: how many trees are grown is decided on them, and what the version says of itself."""
+_KEEP: Final = 0.9
+"""Of a leaf's value when it is learnt anew from the latest rows alone."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a model is trained. `least`: of an action, fewer have the shared head stand in."""
+
+    seed: int = 1
+    least: int = 100
+    ridge: float = 1.0
+    trees: bool = True
+    stacked: bool = True
+    growth: Growth = field(default_factory=Growth)
+    pace: Pace = field(default_factory=Pace)
+
+
+Say = Callable[[str], None]
+Progress = Callable[[float], None]
+
+
+def fit(
+    examples: Examples,
+    definitions: Mapping[str, str],
+    linear_inputs: int,
+    course: Course,
+    say: Say = lambda line: None,
+    on_progress: Progress = lambda share: None,
+) -> Model:
+    """A model from all the examples. `definitions`: the fingerprint of each input, the linear ones first.
+
+    `say` is told of each action with too few positives. The same examples and course give the same model.
+
+    Raises ModelError when there are too few engagements to learn from.
+    """
+    if tuple(definitions) != examples.inputs:
+        raise ModelError("the training data has other inputs than this version; make it anew")
+    heads, stand_ins = _divided(examples, course, say)
+    metrics: dict[str, Any] = {head: {"positives": int(examples.happened[head].sum())} for head in HEADS}
+    for action in stand_ins:
+        metrics[action]["stand_in"] = ENGAGED
+    linear = _linear(examples, heads, linear_inputs, course, metrics)
+    on_progress(0.2)
+    seen = examples.only(examples.picked)
+    trees, stacked = None, None
+    if course.trees:
+        early = _trees(seen, heads, _latest(seen), course, lambda share: on_progress(0.2 + 0.35 * share))
+        _judge(early, seen, _latest(seen), course, metrics)
+        trees = _trees(seen, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
+    if trees is not None and course.stacked:
+        stacked = _blank(trees, course)
+        _stack(stacked, trees, seen)
+    on_progress(1.0)
+    meta = Meta(
+        inputs=dict(definitions),
+        linear_inputs=linear_inputs,
+        actions=ACTIONS,
+        stand_ins=stand_ins,
+        since=float(examples.ts[0]),
+        until=float(examples.ts[-1]),
+        rows=len(examples),
+        seed=course.seed,
+        metrics=metrics,
+    )
+    return Model(meta, linear, trees, stacked)
+
+
+def _latest(examples: Examples) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = np.arange(len(examples)) >= int(len(examples) * (1 - _HELD))
+    return mask
+
+
+def _divided(examples: Examples, course: Course, say: Say) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Heads with positives enough, and of the other actions how many there are for each engagement."""
+    shared = int(examples.happened[ENGAGED].sum())
+    if shared < course.least or shared == len(examples):
+        raise ModelError(
+            f"{shared} engagements in {len(examples)} examples are too few to learn from; {course.least} are needed"
+        )
+    every = float(examples.counts @ examples.happened[ENGAGED])
+    heads, stand_ins = [ENGAGED], {}
+    for action in ACTIONS:
+        happened = examples.happened[action]
+        if (positives := int(happened.sum())) >= course.least:
+            heads.append(action)
+        else:
+            stand_ins[action] = float(examples.counts @ happened) / every
+            say(f"{positives} × {action} are too few ({course.least} are needed): the shared head stands in")
+    return tuple(heads), stand_ins
+
+
+def _chunks(rows: NDArray[np.float32], happened: NDArray[np.bool_], counts: Floats) -> Callable[[], Iterator[Chunk]]:
+    def chunks() -> Iterator[Chunk]:
+        for first in range(0, len(rows), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            yield rows[part], happened[part], counts[part]
+
+    return chunks
+
+
+def _linear(
+    examples: Examples,
+    heads: tuple[str, ...],
+    inputs: int,
+    course: Course,
+    metrics: dict[str, Any],
+) -> Lines:
+    held = _latest(examples)
+    rows, counts = examples.rows[:, :inputs], examples.counts
+    lines: list[Line] = []
+    for head in heads:
+        happened = examples.happened[head]
+        early = logistic(_chunks(rows[~held], happened[~held], counts[~held]), inputs, course.ridge)
+        odds = sigmoid(np.nan_to_num(rows[held].astype(np.float64)) @ early.weights + early.bias)
+        metrics[head]["linear"] = measured(odds, happened[held], counts[held])
+        lines.append(logistic(_chunks(rows, happened, counts), inputs, course.ridge))
+    return Lines(heads, np.array([line.weights for line in lines]), np.array([line.bias for line in lines]))
+
+
+def _trees(
+    examples: Examples,
+    heads: tuple[str, ...],
+    held: NDArray[np.bool_] | Forests,
+    course: Course,
+    on_progress: Progress,
+) -> Forests:
+    """From all rows but those `held`, or, given the forests that came of that, from all and as many trees as those."""
+    rows, dumps = tidy(examples.rows), {}
+    for number, head in enumerate(heads):
+        most = course.growth.trees if head == ENGAGED else course.growth.trees_an_action
+        if isinstance(held, Forests):
+            most = int(np.diff(held.trees.bounds)[number])
+        left_out = None if isinstance(held, Forests) else held
+        dumps[head] = boosted(
+            rows, examples.happened[head], examples.counts, left_out, course.growth, most, course.seed
+        )
+        if head == ENGAGED:
+            rows = with_shared(rows, grown_forests({head: dumps[head]}, course.growth))
+        on_progress((number + 1) / len(heads))
+    return grown_forests(dumps, course.growth)
+
+
+def _judge(
+    early: Forests, examples: Examples, held: NDArray[np.bool_], course: Course, metrics: dict[str, Any]
+) -> None:
+    """What the trees, and the stack on them, foresee of rows that no tree was grown from."""
+    foreseen = {"trees": sigmoid(early.logits(tidy(examples.rows[held])))}
+    if course.stacked:
+        foreseen["stacked"] = _stack(_blank(early, course), early, examples)[held]
+    for name, odds in foreseen.items():
+        for number, head in enumerate(early.heads):
+            metrics[head][name] = measured(odds[:, number], examples.happened[head][held], examples.counts[held])
+    for head, count in zip(early.heads, np.diff(early.trees.bounds).tolist(), strict=True):
+        metrics[head]["trees"]["count"] = count
+
+
+def _blank(trees: Forests, course: Course) -> Stacked:
+    stacked = Stacked.blank(len(trees.trees.leaf) * trees.width, len(trees.heads))
+    stacked.pace = course.pace
+    return stacked
+
+
+def _stack(stacked: Stacked, trees: Forests, examples: Examples) -> Floats:
+    """One pass in the order of time; what it foresaw of each row, by head, before it learnt from it."""
+    hashed, odds = examples.hashed(), np.empty((len(examples), len(trees.heads)))
+    for first in range(0, len(examples), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        logits, leaves = trees.leaves(tidy(examples.rows[part]))
+        happened = np.column_stack([examples.happened[head][part] for head in trees.heads])
+        odds[part] = stacked.learn(leaves, trees.width, hashed[part], logits, happened, examples.counts[part])
+    return odds
+
+
+def refresh(model: Model, examples: Examples, course: Course) -> Model:
+    """The model, moved on by examples that are later than all it knows: leaves drawn towards them, the stack taught.
+
+    The lines and the shape of the trees stay; they are for the full training. O(rows × trees). Raises ModelError
+    when nothing is later, or the model has no trees.
+    """
+    later = examples.only((examples.ts > model.meta.until) & examples.picked)
+    if model.trees is None:
+        raise ModelError("a version without trees cannot be moved on; train one in full")
+    if not len(later):
+        raise ModelError("nothing happened since this version was trained")
+    trees, stacked = _relearnt(model.trees, later, course), model.stacked
+    if stacked is not None:
+        stacked = Stacked(stacked.z.copy(), stacked.n.copy(), stacked.pace, stacked.offset)
+        _stack(stacked, trees, later)
+    changed = {"until": float(later.ts[-1]), "rows": model.meta.rows + len(later)}
+    return Model(replaced(model.meta, **changed), model.linear, trees, stacked)
+
+
+def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
+    """Each tree in turn: its leaves' values drawn towards what a Newton step from the trees before it would give."""
+    rows = tidy(later.rows)
+    _, leaves = trees.leaves(rows)
+    values, ridge, rate = trees.trees.leaf.copy(), course.growth.ridge, course.growth.rate
+    for head, first, end in zip(trees.heads, trees.trees.bounds[:-1], trees.trees.bounds[1:], strict=True):
+        happened, logits = later.happened[head], np.zeros(len(later))
+        for tree in range(int(first), int(end)):
+            place = leaves[:, tree]
+            if tree == first:  # its leaves hold the base rate as well
+                logits += values[tree][place]
+                continue
+            odds = sigmoid(logits)
+            slope = np.bincount(place, later.counts * (happened - odds), trees.width)
+            bend = np.bincount(place, later.counts * odds * (1 - odds), trees.width)
+            met = np.bincount(place, minlength=trees.width) > 0
+            fresh = rate * slope / (bend + ridge)
+            values[tree] = np.where(met, _KEEP * values[tree] + (1 - _KEEP) * fresh, values[tree])
+            logits += values[tree][place]
+    return Forests(trees.heads, trees.trees._replace(leaf=values))

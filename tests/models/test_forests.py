@@ -1,0 +1,97 @@
+"""Trees as arrays: what LightGBM itself predicts, whatever the rows."""
+
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedgen.errors import ModelError
+from feedgen.kernels.forest import Trees, stack
+from feedgen.models.boosting import with_shared
+from feedgen.models.forests import Forests, forests_of, tidy
+
+INPUTS = 5
+odd = st.sampled_from((0.0, -0.0, 1e-36, -1e-36, 1e-45, np.nan, np.inf, -np.inf, 3e38, -3e38, 1.0, 1 / 3, 16_777_217.0))
+
+
+def grown(seed: int, depth: int, trees: int, inputs: int = INPUTS, kind: str = "binary") -> Any:
+    rng = np.random.default_rng(seed)
+    rows = np.round(rng.normal(size=(400, inputs)), int(rng.integers(0, 9))).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    happened = np.nan_to_num(rows[:, 0]) * np.nan_to_num(rows[:, 1]) + rng.normal(size=400) > 0.3
+    params = {"objective": kind, "max_depth": depth, "num_leaves": 31, "min_data_in_leaf": 3, "use_missing": False}
+    params |= {"verbosity": -1, "num_threads": 1, "seed": seed, "learning_rate": 0.3}
+    return lightgbm.train(params, lightgbm.Dataset(tidy(rows), happened.astype(np.float32), params=params), trees)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1 << 20), st.integers(1, 7), st.integers(1, 9), st.integers(0, 150), st.data())
+def test_they_foresee_what_lightgbm_foresees(
+    seed: int, depth: int, trees: int, count: int, data: st.DataObject
+) -> None:
+    booster = grown(seed, depth, trees)
+    rng = np.random.default_rng(seed + 1)
+    rows = rng.normal(size=(count, INPUTS)).astype(np.float32)
+    for at in range(min(count, 8)):
+        rows[at] = data.draw(st.lists(odd, min_size=INPUTS, max_size=INPUTS))
+    rows = tidy(rows)
+    forests = forests_of({"engaged": booster.dump_model()}, depth)
+    logits, leaves = forests.leaves(rows)
+    if count:
+        theirs = np.asarray(booster.predict(rows, raw_score=True))
+        assert logits[:, 0].tolist() == theirs.tolist()  # to the bit: the same leaves, added in the same order
+    assert forests.logits(rows).tolist() == logits.tolist()
+    for at in range(count):
+        assert logits[at, 0] == sum((forests.trees.leaf[tree, leaves[at, tree]] for tree in range(trees)), 0.0)
+
+
+def test_a_threshold_that_no_float32_is_splits_as_it_does() -> None:
+    threshold = 0.1
+    node = {"decision_type": "<=", "split_feature": 0, "threshold": threshold}
+    tree = {"tree_structure": {**node, "left_child": {"leaf_value": -1.0}, "right_child": {"leaf_value": 1.0}}}
+    forests = forests_of({"engaged": {"tree_info": [tree]}}, 3)
+    nearest = np.float32(threshold)
+    values = [np.nextafter(nearest, np.float32(-1)), nearest, np.nextafter(nearest, np.float32(1))]
+    found = forests.logits(np.array(values, np.float32)[:, None])[:, 0]
+    assert found.tolist() == [-1.0 if float(value) <= threshold else 1.0 for value in values]
+
+
+def test_later_heads_see_what_the_first_one_foresees() -> None:
+    shared = forests_of({"engaged": grown(1, 4, 5).dump_model()}, 4)
+    rows = tidy(np.random.default_rng(5).normal(size=(200, INPUTS)).astype(np.float32))
+    wider = with_shared(rows, shared)
+    like = grown(2, 4, 5, INPUTS + 1)
+    both = forests_of({"engaged": grown(1, 4, 5).dump_model(), "like": like.dump_model()}, 4)
+    found = both.logits(rows)
+    assert found[:, 1].tolist() == np.asarray(like.predict(wider, raw_score=True)).tolist()
+
+
+def test_what_cannot_be_walked_is_refused() -> None:
+    leaf, half = np.zeros((1, 2)), np.zeros((1, 1), np.float32)
+    bounds, feature = np.array([0, 1]), np.zeros((1, 1), np.uint32)
+    with pytest.raises(ModelError, match="belong together"):
+        Forests(("engaged",), Trees(feature, half, np.zeros((1, 3)), bounds))
+    with pytest.raises(ModelError, match="belong together"):
+        Forests(("engaged",), Trees(feature, half, leaf, np.array([0, 2])))
+    with pytest.raises(ModelError, match="inputs that there are not"):
+        Forests(("engaged",), Trees(feature + 9, half, leaf, bounds)).check(8)
+    with pytest.raises(ModelError, match="deeper than 2"):
+        forests_of({"engaged": grown(3, 5, 2).dump_model()}, 2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1 << 20), st.integers(0, 6), st.integers(0, 4), st.integers(0, 5), st.integers(1, 3))
+def test_what_is_stacked_is_the_sum_of_its_weights(seed: int, count: int, trees: int, ids: int, heads: int) -> None:
+    rng = np.random.default_rng(seed)
+    leaves, hashed = rng.integers(0, 8, (count, trees)).astype(np.uint16), rng.integers(0, 16, (count, ids))
+    weights = rng.normal(size=(trees * 8 + 16, heads)).astype(np.float32)
+    logits = np.zeros((count, heads))
+    stack(leaves, 8, hashed.astype(np.uint32), weights, logits)
+    for at in range(count):
+        which = [tree * 8 + int(leaves[at, tree]) for tree in range(trees)] + [
+            trees * 8 + int(one) for one in hashed[at]
+        ]
+        assert np.allclose(logits[at], sum((weights[row].astype(np.float64) for row in which), np.zeros(heads)))
