@@ -49,7 +49,7 @@ def make_app(services: Services) -> web.Application:
     )
     served = ServedLog(services.log, services.clock, services.new_id) if services.settings.server.log_served else None
     gauges = {**services.gauges, "served_not_logged": lambda: float(served.dropped if served else 0)}
-    metrics = Metrics(origin, services.residency, gauges)
+    metrics = Metrics(origin, services.residency, gauges, services.families)
     reader = Reader(
         origin,
         services.residency,
