@@ -90,6 +90,9 @@ class _State(Collector):
         )
         residency = self._residency
         yield CounterMetricFamily("forefeed_cache_evictions", "Feeds that left for space", value=residency.evictions)
+        yield CounterMetricFamily(
+            "forefeed_cache_evictions_foreseen", "Of those, of viewers expected back last", value=residency.foreseen
+        )
         yield CounterMetricFamily("forefeed_cache_expiries", "Feeds that left for age", value=residency.expiries)
         yield GaugeMetricFamily("forefeed_cache_bytes", "Bytes of feeds in memory", value=residency.nbytes)
         yield GaugeMetricFamily("forefeed_cache_max_bytes", "Bound of that", value=residency.max_bytes)

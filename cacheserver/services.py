@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from cacheserver.residency import Residency
 from feedgen.config import Settings
 from feedgen.eventlog import EventLog
-from feedgen.feed.roles import Clock, Explainer, FeedStore, Generator, OlderPosts
+from feedgen.feed.roles import Clock, Explainer, FeedStore, Generator, NextAccess, OlderPosts
 
 
 def _always() -> bool:
@@ -39,6 +39,7 @@ class Services:
     generator: Generator | None = None
     older: OlderPosts | None = None
     explainer: Explainer | None = None
+    expected: NextAccess | None = None
     ready: Callable[[], bool] = _always
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     families: Callable[[], Iterable[Metric]] = tuple

@@ -92,6 +92,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         generator=engine.pool,
         older=ItemStore(engine.pipeline, engine.gate),
         explainer=PipelineExplainer(FeedExplainer(engine.state, engine.pipeline), engine.gate, clock),
+        expected=engine.dispatcher,
         ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
         gauges=gauges_of(engine),
         families=lambda: families(engine),
