@@ -49,7 +49,7 @@ def make_app(services: Services) -> web.Application:
     )
     served = ServedLog(services.log, services.clock, services.new_id) if services.settings.server.log_served else None
     gauges = {**services.gauges, "served_not_logged": lambda: float(served.dropped if served else 0)}
-    metrics = Metrics(origin, services.residency, gauges)
+    metrics = Metrics(origin, services.residency, gauges, services.families)
     reader = Reader(
         origin,
         services.residency,
@@ -81,7 +81,11 @@ def make_app(services: Services) -> web.Application:
 async def _tasks(app: web.Application) -> AsyncIterator[None]:
     """Own the background work: the sweep runs while the application does, and nothing outlives it."""
     served = app.get(SERVED)
-    tasks = [asyncio.create_task(app[SERVICES].residency.sweep(), name="sweep of the cache")]
+    services = app[SERVICES]
+    tasks = [asyncio.create_task(services.residency.sweep(), name="sweep of the cache")]
+    if services.expected is not None and services.settings.cache.eviction == "ahead":
+        looking = services.residency.look_ahead(services.expected)
+        tasks.append(asyncio.create_task(looking, name="choice of who leaves the cache"))
     if served is not None:
         tasks.append(asyncio.create_task(served.follow(), name="log of served pages"))
     for task in tasks:

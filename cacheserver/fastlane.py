@@ -75,6 +75,7 @@ class Lane:
         self._pages = self._unchanged = self._refused = self._batches = self._entries = 0  # answered since `count`
         metrics.before_scrape.append(self.count)
         self._took_s = 0.0
+        self._age_s = 0.0
         self._known: dict[bytes, Wish] = {}
         self._second_ends = float("-inf")
         self._common = b""
@@ -141,8 +142,11 @@ class Lane:
         return b"".join(parts), at
 
     def count(self) -> None:
-        """Put what was answered into the books. Each 64th answer is timed, and stands for those before it."""
-        self._origin.counts["hit"] += self._pages + self._unchanged + self._entries
+        """Put what was answered into the books. Each 64th answer, its time and age, stands for those before it."""
+        answered = self._pages + self._unchanged + self._entries
+        self._origin.counts["hit"] += answered
+        if answered:
+            self._origin.read_at_age(max(0.0, self._age_s), answered)
         for counts, status, answers in (
             (self._page_counts, 200, self._pages),
             (self._page_counts, 304, self._unchanged),
@@ -217,7 +221,7 @@ class Lane:
         shelf = self._read_at(viewer, self.real)
         if shelf is None:
             return self._shed(viewer, query)
-        age_s = now - shelf.made_at
+        self._age_s = age_s = now - shelf.made_at
         if age_s > self._fresh_s:
             return None
         page = shelf.pages.get(query if wish.is_json else (wish.media_type, query))
@@ -268,6 +272,7 @@ class Lane:
             shelf = self._read_at(viewer, self.real)
             if shelf is None or now - shelf.made_at > self._fresh_s:
                 return None
+            self._age_s = now - shelf.made_at
             entry = shelf.pages.get((media_type, ask.after, ask.limit, ask.generation))
             if entry is None:
                 entry = self._encode_entry(viewer, shelf, ask, media_type)

@@ -6,7 +6,7 @@ prometheus-client's own counters lock: 2 µs an answer, where a page of the fast
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from cacheserver.origin import Origin
+from cacheserver.origin import AGES_S, Origin
 from cacheserver.problems import Handler
 from cacheserver.residency import Residency
 
@@ -57,7 +57,9 @@ class _State(Collector):
         origin: Origin,
         residency: Residency,
         gauges: Mapping[str, Callable[[], float]],
+        families: Callable[[], Iterable[Metric]],
     ) -> None:
+        self._families = families
         self._routes = routes
         self._origin = origin
         self._residency = residency
@@ -79,8 +81,18 @@ class _State(Collector):
         for cache in ("hit", "stale", "miss", "fallback"):
             reads.add_metric([cache], self._origin.counts[cache])
         yield reads
+        bounds = (*map(str, AGES_S), "+Inf")
+        yield HistogramMetricFamily(
+            "forefeed_feed_age_at_read_seconds",
+            "How old feeds were when they were read",
+            buckets=[(bound, float(count)) for bound, count in zip(bounds, accumulate(self._origin.ages), strict=True)],
+            sum_value=self._origin.ages_sum_s,
+        )
         residency = self._residency
         yield CounterMetricFamily("forefeed_cache_evictions", "Feeds that left for space", value=residency.evictions)
+        yield CounterMetricFamily(
+            "forefeed_cache_evictions_foreseen", "Of those, of viewers expected back last", value=residency.foreseen
+        )
         yield CounterMetricFamily("forefeed_cache_expiries", "Feeds that left for age", value=residency.expiries)
         yield GaugeMetricFamily("forefeed_cache_bytes", "Bytes of feeds in memory", value=residency.nbytes)
         yield GaugeMetricFamily("forefeed_cache_max_bytes", "Bound of that", value=residency.max_bytes)
@@ -98,6 +110,7 @@ class _State(Collector):
         yield GaugeMetricFamily("forefeed_fetches_under_way", "Fetches not finished", value=self._origin.under_way)
         for name, read in self._gauges.items():
             yield GaugeMetricFamily(f"forefeed_{name}", name.replace("_", " "), value=read())
+        yield from self._families()
 
 
 class Metrics:
@@ -105,12 +118,18 @@ class Metrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, origin: Origin, residency: Residency, gauges: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        residency: Residency,
+        gauges: Mapping[str, Callable[[], float]],
+        families: Callable[[], Iterable[Metric]] = tuple,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._routes: dict[str, RouteCounts] = {}
         self.before_scrape: list[Callable[[], None]] = []
         """Called before the counters are read, for those who keep counts of their own."""
-        self._registry.register(_State(self._routes, origin, residency, gauges))
+        self._registry.register(_State(self._routes, origin, residency, gauges, families))
 
     def text(self) -> bytes:
         """The exposition, in Prometheus' text format."""

@@ -8,6 +8,7 @@ time since generated_at; deadlines are real time.
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 BUSY: Final = Refusal(503, "too many feeds are being fetched; send the request again", retry_after_s=1)
 LOOK_AGAIN_S: Final = 1.0
 """Real seconds between two looks for something newer than a stale feed, which may be read a thousand times a second."""
+AGES_S: Final = (1.0, 10.0, 60.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 43_200.0, 86_400.0)
 _EMPTY: Final = bulk_of(Generation(0, 0), ())
 
 
@@ -76,6 +78,9 @@ class Origin:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._trending_looked_at = float("-inf")
         self.counts: Counter[CacheResult] = Counter()
+        self.ages = [0] * (len(AGES_S) + 1)
+        self.ages_sum_s = 0.0
+        """How old feeds were when they were read: how many up to each of AGES_S, and older; and all ages together."""
         self.shed = 0
         """Misses that were not gone after, because too many were under way."""
         self.waiting = 0
@@ -118,8 +123,14 @@ class Origin:
         """Flights and background looks that are not finished."""
         return len(self._flights) + len(self._looks)
 
+    def read_at_age(self, age_s: float, reads: int = 1) -> None:
+        """So many feeds were read at this age. O(log ages)."""
+        self.ages[bisect_left(AGES_S, age_s)] += reads
+        self.ages_sum_s += age_s * reads
+
     def _counted(self, found: Found) -> Found:
         self.counts[found.cache] += 1
+        self.read_at_age(found.age_s)
         return found
 
     def _age(self, shelf: Shelf) -> float:

@@ -1,11 +1,15 @@
-"""Feeds in memory: a byte-bounded LRU of shelves, reading sessions, idle expiry.
+"""Feeds in memory: shelves bounded by their bytes, reading sessions, idle expiry.
+
+Who leaves for space is chosen ahead of time (`look_ahead`): of the least recently read, who is expected back last. When
+nobody was chosen in time, or nothing can be expected, it is the least recently read.
 
 Recency is touched by reads and by nothing else. The bound is on everything held for viewers: every kept generation,
 the shelves and the keys. It is never passed, not even while an entry grows.
 """
 
 import asyncio
-from collections import OrderedDict
+import logging
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from math import inf
 from typing import Final
@@ -13,10 +17,19 @@ from typing import Final
 from cacheserver.encoded import Encoded
 from cacheserver.shelf import Shelf
 from feedgen.config import Settings
+from feedgen.feed.eviction import LookAhead
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
-from feedgen.feed.roles import TRENDING_KEY, Hidden, Removals
+from feedgen.feed.roles import TRENDING_KEY, Hidden, NextAccess, Removals
 
+_log = logging.getLogger(__name__)
+
+CHOSEN: Final = 16
+"""Viewers who are chosen to leave at a time, of about a thousand: 3 ms in a thread."""
+LOOK_S: Final = 0.05
+"""Real seconds between two looks at whether somebody has to be chosen; at 300 evictions a second all are."""
+FULL: Final = 0.9
+"""Share of the bound from which on it is worth asking who leaves."""
 SWEEP_SLICE: Final = 1_000
 """Viewers looked at per slice of a sweep: about 0.2 ms, so that no request waits longer for it."""
 
@@ -24,13 +37,18 @@ SWEEP_SLICE: Final = 1_000
 class _Lru:
     """Shelves in the order they were read, the least recent first. Counts what it evicts."""
 
-    __slots__ = ("currsize", "evictions", "maxsize", "order")
+    __slots__ = ("ahead", "currsize", "evictions", "foreseen", "leaving", "maxsize", "monotonic", "order")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, monotonic: Callable[[], float]) -> None:
         self.order: OrderedDict[str, Shelf] = OrderedDict()
         self.maxsize = max_bytes
+        self.monotonic = monotonic
         self.currsize = 0
         self.evictions = 0
+        self.foreseen = 0
+        self.ahead = LookAhead()
+        self.leaving: deque[tuple[str, float]] = deque()
+        """Who leaves next, and when that was decided (real clock, s): a later read revokes it."""
 
     def put(self, viewer: str, shelf: Shelf) -> None:
         """Take in the shelf of a viewer who has none here, as the most recent; room is made first."""
@@ -45,11 +63,22 @@ class _Lru:
             self.currsize -= shelf.nbytes
 
     def evict(self) -> str:
-        """Let the least recently read go; says who."""
-        viewer, shelf = self.order.popitem(last=False)
+        """Let one go for space: who was chosen ahead, else the least recently read; says who. O(1), amortised."""
+        viewer = self._chosen() or next(iter(self.order))
+        shelf = self.order.pop(viewer)
         self.currsize -= shelf.nbytes
         self.evictions += 1
+        self.ahead.left(self.monotonic() - shelf.read_at)
         return viewer
+
+    def _chosen(self) -> str | None:
+        while self.leaving:
+            viewer, decided_at = self.leaving.popleft()
+            shelf = self.order.get(viewer)
+            if shelf is not None and shelf.read_at <= decided_at:
+                self.foreseen += 1
+                return viewer
+        return None
 
     def resize(self, viewer: str, held: int) -> None:
         """Account for a shelf that held `held` bytes and now holds `nbytes`, its place in the order untouched.
@@ -91,7 +120,7 @@ class Residency:
         self._capacity = settings.feed.items
         self._monotonic = monotonic
         self._removals: Removals = _NothingRemoved() if removals is None else removals
-        self._lru = _Lru(settings.cache.max_bytes)
+        self._lru = _Lru(settings.cache.max_bytes, monotonic)
         self._order = self._lru.order
         self._get, self._touch = self._order.get, self._order.move_to_end
         self._trending: Shelf | None = None
@@ -121,6 +150,11 @@ class Residency:
     def evictions(self) -> int:
         """Viewers that left for lack of space."""
         return self._lru.evictions
+
+    @property
+    def foreseen(self) -> int:
+        """Of the evictions, those of viewers who were expected back last; the others were the least recently read."""
+        return self._lru.foreseen
 
     @property
     def trending(self) -> Shelf | None:
@@ -241,6 +275,34 @@ class Residency:
             for start in range(0, len(viewers), SWEEP_SLICE):
                 self.expire(viewers[start : start + SWEEP_SLICE])
                 await asyncio.sleep(0)
+
+    async def look_ahead(self, expected: NextAccess) -> None:
+        """Choose who leaves next as long as the cache is full, for ever; cancel to stop.
+
+        Off the path of every read: a choice is `LOOKED_AT` viewers for each of `CHOSEN` that leave, asked about while
+        reads go on. What goes wrong is logged once, and the least recently read leave.
+        """
+        failed = False
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if len(self._lru.leaving) >= CHOSEN // 2 or self.nbytes < FULL * self.max_bytes:
+                continue
+            try:
+                await self.choose_leaving(expected)
+                failed = False
+            except Exception:
+                if not failed:
+                    _log.exception("nothing can be expected of viewers; the least recently read leave")
+                failed = True
+
+    async def choose_leaving(self, expected: NextAccess) -> None:
+        """Choose who leaves next: an eighth of memory at most, so that few feeds are not all given away at once."""
+        ahead, leaving = self._lru.ahead, max(1, min(CHOSEN, len(self._order) // 8))
+        decided_at = self._monotonic()
+        candidates = ahead.candidates(self._order, leaving)
+        worth = await expected.soon(candidates, ahead.tau_s)
+        chosen = ahead.choose(candidates, worth, leaving)
+        self._lru.leaving = deque((viewer, decided_at) for viewer in chosen)
 
     def _renew(self, viewer: str, shelf: Shelf, feed: FeedMap) -> None:
         if not shelf.replace(feed):

@@ -2,13 +2,15 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+
+from prometheus_client.metrics_core import Metric
 
 from cacheserver.residency import Residency
 from feedgen.config import Settings
 from feedgen.eventlog import EventLog
-from feedgen.feed.roles import Clock, Explainer, FeedStore, Generator, OlderPosts
+from feedgen.feed.roles import Clock, Explainer, FeedStore, Generator, NextAccess, OlderPosts
 
 
 def _always() -> bool:
@@ -25,7 +27,7 @@ class Services:
 
     `residency` is made before the server, because the workers that fill it come first. `clock` is domain time,
     `monotonic` the real clock in seconds, `wall` the real time of
-    day (s, UTC), which signatures go by. `gauges` go out on /metrics as forefeed_<name>.
+    day (s, UTC), which signatures go by. `gauges` go out on /metrics as forefeed_<name>, `families` as they are.
     """
 
     settings: Settings
@@ -37,7 +39,9 @@ class Services:
     generator: Generator | None = None
     older: OlderPosts | None = None
     explainer: Explainer | None = None
+    expected: NextAccess | None = None
     ready: Callable[[], bool] = _always
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    families: Callable[[], Iterable[Metric]] = tuple
     wall: Callable[[], float] = time.time
     new_id: Callable[[], str] = _random_id

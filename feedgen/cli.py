@@ -199,15 +199,24 @@ def explain_(
 
 
 @app.command("status")
-def status_(config_path: ConfigOption = None, data: DataOption = None) -> None:
+def status_(
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Ask the server there, too: http://127.0.0.1:8080")
+    ] = None,
+    config_path: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
     """Say what a data folder holds: events, stored feeds, and how old they are.
 
-    Example: feedgen status --data ./data
+    With --url also how a running server met its viewers: logins fresh, stale and missed, the age of feeds when they
+    were read, generations used and wasted, whether the predicted chances came true, and the queue.
+
+    Example: feedgen status --data ./data --url http://127.0.0.1:8080
     """
     from feedgen.commands import inspecting
 
     settings, data_dir = _settings(config_path, data)
-    _run(inspecting.status(settings, data_dir))
+    _run(inspecting.status(settings, data_dir, url))
 
 
 SessionsArgument = Annotated[

@@ -21,10 +21,12 @@ def retry_delay(failures: int, first_s: float, longest_s: float, rng: random.Ran
 class Job:
     """One viewer's wish for a feed. It stands in one line, or in none while it is worked on."""
 
-    __slots__ = ("due_at", "failures", "line", "viewer", "waiter")
+    __slots__ = ("due_at", "failures", "line", "since", "viewer", "waiter")
 
-    def __init__(self, viewer: str) -> None:
+    def __init__(self, viewer: str, since: float = 0.0) -> None:
+        """`since`: when it was wished for, by the queue's clock (s)."""
         self.viewer = viewer
+        self.since = since
         self.failures = 0
         self.due_at = 0.0
         self.line: Literal["urgent", "background", "due"] | None = None
@@ -98,6 +100,10 @@ class DueQueue:
         for job in taken:
             job.line = None
         return taken
+
+    def oldest(self) -> float | None:
+        """Since when the first of the background line waits; None if that is empty. O(1)."""
+        return next((job.since for job in self._background.values()), None)
 
     def next_due(self) -> float | None:
         """When the next retry is ripe; None if there is none."""

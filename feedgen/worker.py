@@ -46,6 +46,8 @@ class PoolCounters:
     seconds_making: float = 0.0
     queued: int = 0
     in_flight: int = 0
+    lag_s: float = 0.0
+    """How long the background wish that waits longest has waited."""
 
 
 class WorkerPool:
@@ -92,6 +94,8 @@ class WorkerPool:
     def counters(self) -> PoolCounters:
         """Live numbers, the gauges as of this reading."""
         self._counters.queued = len(self._queue)
+        oldest = self._queue.oldest()
+        self._counters.lag_s = 0.0 if oldest is None else self._clock() - oldest
         self._counters.in_flight = len(self._jobs) - len(self._queue)
         self._counters.batches = self._maker.batches
         self._counters.seconds_making = self._maker.seconds
@@ -205,7 +209,7 @@ class WorkerPool:
         return False
 
     def _enqueue(self, viewer: str) -> None:
-        job = self._jobs[viewer] = Job(viewer)
+        job = self._jobs[viewer] = Job(viewer, self._clock())
         self._queue.add(job)
         self._work.set()
 

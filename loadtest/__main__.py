@@ -160,6 +160,19 @@ def fold(
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@app.command("schedule", epilog="Example: loadtest schedule --viewers 100000 --viewers 1000000")
+def schedule(
+    viewers: Annotated[
+        list[int] | None, typer.Option(min=100, max=10_000_000, help="Sizes.  [default: 1000000]")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Steps of five minutes.")] = 24,
+) -> None:
+    """The login predictor alone, and steps of the scheduler over communities of these sizes. Prints one JSON object."""
+    from loadtest.schedule_bench import measure
+
+    print(json.dumps(measure(viewers or [1_000_000], steps)))
+
+
 @app.command("hostile", epilog="Example: loadtest hostile --odd 10000")
 def hostile(
     viewers: Annotated[int, typer.Option(min=10, max=1_000_000, help="Resident feeds.")] = 5_000,

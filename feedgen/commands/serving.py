@@ -17,6 +17,7 @@ from cacheserver.warmup import warm
 from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter
 from feedgen.commands.engine import Engine, open_engine
+from feedgen.commands.foreseen import families
 from feedgen.config import Settings
 from feedgen.eventlog import holds_log
 from feedgen.explaining import FeedExplainer
@@ -91,8 +92,10 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         generator=engine.pool,
         older=ItemStore(engine.pipeline, engine.gate),
         explainer=PipelineExplainer(FeedExplainer(engine.state, engine.pipeline), engine.gate, clock),
+        expected=engine.dispatcher,
         ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
         gauges=gauges_of(engine),
+        families=lambda: families(engine),
     )
     await engine.trending.write()
     await warm(residency, engine.store, engine.state.by_last_activity(), settings.feed.items)

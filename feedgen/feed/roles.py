@@ -144,6 +144,14 @@ class Residents(Protocol):
         ...
 
 
+class NextAccess(Protocol):
+    """What is expected of viewers."""
+
+    async def soon(self, viewers: Sequence[str], tau_s: float) -> Sequence[float]:
+        """How soon each comes: the mean of exp(−t/tau) over the time t to the next login; 1 now, 0 never."""
+        ...
+
+
 class LiveSink(Protocol):
     """Where new columns go besides the store."""
 

@@ -8,15 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from feedgen.feed.eviction import LookAhead
 from feedgen.login.predictor import Hazards, Predictor
 from feedgen.login.visits import Reader, Visits
 from feedgen.state.habits import Habits, Ints
 
-LOOKED_AT: Final = 64
-"""Least recently read feeds among which the one to leave is chosen: asking about all would cost O(capacity)."""
-FIRST_TAU_S: Final = 28_800.0
-TAU_SHARE: Final = 0.02
-"""A feed is worth keeping for about as long as feeds last: the mean time since the last read of those that leave."""
 SHARES: Final = (0.05, 0.10, 0.20)
 """Capacities: shares of the viewers with a login in the period."""
 
@@ -98,21 +94,22 @@ def _predicted(
 ) -> list[int]:
     habits = Habits()
     reader, predictor = Reader(visits, habits), Predictor(habits, hazards)
-    caches: list[OrderedDict[int, float]] = [OrderedDict() for _ in capacities]  # viewer → last read, the oldest first
-    taus = [FIRST_TAU_S] * len(capacities)
+    caches: list[OrderedDict[str, float]] = [OrderedDict() for _ in capacities]  # viewer → last read, the oldest first
+    policies = [LookAhead() for _ in capacities]
     hits = [0] * len(capacities)
     for number, at in enumerate(inside.tolist()):
-        viewer, now = int(visits.viewers[at]), float(visits.ts[at])
+        viewer, now = str(visits.viewers[at]), float(visits.ts[at])
         reader.read_before(now)
         for which, (kept, capacity) in enumerate(zip(caches, capacities, strict=True)):
             if viewer in kept:
                 hits[which] += 1
                 kept.move_to_end(viewer)
             elif len(kept) >= capacity:
-                oldest = np.fromiter(kept, np.int64, min(len(kept), LOOKED_AT))
-                worth = predictor.soon(oldest, now, taus[which])
-                left = int(oldest[np.argmin(worth)])  # the first of equals: the least recently read
-                taus[which] += TAU_SHARE * (now - kept.pop(left) - taus[which])
+                policy = policies[which]
+                oldest = policy.candidates(kept)
+                worth = predictor.soon(np.array(oldest, np.int64), now, policy.tau_s)
+                (left,) = policy.choose(oldest, worth.tolist())
+                policy.left(now - kept.pop(left))
             kept[viewer] = now
         if number % 256 == 0:
             on_progress(number / len(inside))

@@ -5,9 +5,12 @@ import gc
 import random
 import tracemalloc
 from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 import pytest
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,6 +19,7 @@ from cacheserver.residency import Residency
 from cacheserver.shelf import Shelf
 from feedgen.config import Cache, Settings
 from feedgen.events import Event
+from feedgen.feed.eviction import LOOKED_AT, LookAhead
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of
 from feedgen.feed.removals import RemovalIndex
@@ -162,6 +166,88 @@ def test_who_does_not_read_leaves_after_idle_s():
     cache.check()
 
 
+class Expects:
+    """roles.NextAccess by a table: the higher, the sooner."""
+
+    def __init__(self, worth: dict[str, float] | None = None) -> None:
+        self.worth = worth or {}
+        self.asked: list[list[str]] = []
+
+    async def soon(self, viewers: Sequence[str], tau_s: float) -> list[float]:
+        self.asked.append(list(viewers))
+        if not self.worth:
+            raise ZeroDivisionError("nothing is known")
+        return [self.worth.get(viewer, 0.5) for viewer in viewers]
+
+
+def full_of(viewers: str, clock: Hand) -> Residency:
+    """Room for these, each read at another moment."""
+    cache = residency(len(viewers) * Shelf("a", FeedMap(feed(5)), 0.0).nbytes, clock)
+    for viewer in viewers:
+        clock.now += 1.0
+        cache.admit(viewer, FeedMap(feed(5)))
+    return cache
+
+
+async def test_who_is_expected_last_leaves_first_and_equals_as_they_were_read():
+    clock = Hand(0.0)
+    cache = full_of("abcdefghijklmnopqrstuvwxyzABCDEF", clock)  # 32: four are chosen at a time
+    await cache.choose_leaving(Expects({"d": 0.1, "b": 0.2, "a": 0.9}))
+    for number, gone in enumerate("dbce"):  # c and e are equals, a is expected soon
+        cache.admit(f"{number}", FeedMap(feed(5)))
+        assert gone not in cache
+        assert "a" in cache
+    cache.admit("9", FeedMap(feed(5)))  # nobody else was chosen: the least recently read
+    assert "a" not in cache
+    assert (cache.evictions, cache.foreseen) == (5, 4)
+    cache.check()
+
+
+async def test_who_reads_after_the_choice_stays():
+    clock = Hand(0.0)
+    cache = full_of("abcdefghijklmnop", clock)
+    await cache.choose_leaving(Expects({"c": 0.1, "f": 0.2}))
+    clock.now += 1.0
+    cache.read("c")
+    cache.drop("f")
+    for number in range(2):
+        cache.admit(f"{number}", FeedMap(feed(5)))
+    assert "c" in cache
+    assert "a" not in cache
+    assert cache.foreseen == 0
+
+
+async def test_the_choice_is_made_while_the_cache_is_full_and_what_fails_leaves_it_to_recency(caplog):
+    clock = Hand(0.0)
+    cache, expects = full_of("abcdefgh", clock), Expects()
+    task = asyncio.create_task(cache.look_ahead(expects))
+    await until(lambda: len(expects.asked) >= 2)
+    assert caplog.text.count("nothing can be expected") == 1
+    cache.admit("z", FeedMap(feed(5)))
+    assert "a" not in cache
+    expects.worth = {"g": 0.0}
+    await until(lambda: bool(cache._lru.leaving))
+    asked = len(expects.asked)
+    cache.admit("y", FeedMap(feed(5)))
+    assert "g" not in cache
+    for viewer in "bcdefhyz":
+        cache.drop(viewer)
+    await asyncio.sleep(0.12)
+    assert len(expects.asked) <= asked + 1  # an empty cache has nobody to choose
+    task.cancel()
+
+
+@given(st.lists(st.tuples(st.text("ab", max_size=3), st.floats(0, 1)), max_size=200), st.integers(1, 3))
+def test_the_policy_is_a_plain_sort_of_the_least_recently_read(found, leaving):
+    policy = LookAhead()
+    names = list(dict.fromkeys(name for name, _ in found))
+    worth = dict(found)
+    asked = policy.candidates(names, leaving)
+    assert asked == names[: LOOKED_AT * leaving]
+    chosen = policy.choose(asked, [worth[name] for name in asked], leaving)
+    assert chosen == sorted(asked, key=lambda name: (worth[name], names.index(name)))[:leaving]
+
+
 async def test_the_sweep_looks_at_everyone_in_slices():
     clock = Hand(0.0)
     cache = residency(clock=clock, idle_s=0.02)
@@ -248,7 +334,18 @@ class ResidencyMachine(RuleBasedStateMachine):
     @rule(viewer=viewers, count=st.integers(0, 60))
     def admit(self, viewer: str, count: int) -> None:
         self.offset += 1
+        order, leaving = dict(self.cache._order), list(self.cache._lru.leaving)
         self.cache.admit(viewer, FeedMap(feed(count, self.offset)))
+        if viewer not in order:  # chosen ones who have not read since leave first, then the least recently read
+            chosen = [name for name, at in leaving if name in order and order[name].read_at <= at]
+            others = [name for name in order if name not in chosen]
+            gone = {name for name in order if name not in self.cache}
+            assert gone == set([*chosen, *others][: len(gone)])
+
+    @rule(worth=st.dictionaries(viewers, st.floats(0, 1), min_size=1))
+    def choose(self, worth: dict[str, float]) -> None:
+        with suppress(StopIteration):  # it waits for nothing here, and a loop for each choice takes long
+            self.cache.choose_leaving(Expects(worth)).send(None)
 
     @rule(viewer=viewers, count=st.integers(0, 400))
     def replaced(self, viewer: str, count: int) -> None:
