@@ -5,13 +5,11 @@ Exit status: 0; 1 failed; 2 wrong usage or settings; 130 interrupted. Data on st
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Coroutine, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -19,8 +17,10 @@ import typer
 import uvloop
 
 from feedgen import __version__, config
-from feedgen.commands.console import one_line, to_stderr
-from feedgen.config import Settings
+from feedgen.commands import learned
+from feedgen.commands.console import Terminated, one_line, to_stderr
+from feedgen.commands.options import ConfigOption, DataOption, NowOption, parse_now
+from feedgen.commands.options import settings_of as _settings
 from feedgen.errors import ConfigError, ForefeedError
 
 app = typer.Typer(
@@ -36,58 +36,8 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
-_NOW_MAX_S: Final = 15_000_000_000.0  # the year 2445: state counts the hours since 1970 in 22 bits
-
 # Wrong usage, by the only name that typer publishes for its family.
 _UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
-
-
-def parse_now(text: str) -> float:
-    """Domain time from `--now`: epoch seconds, or ISO 8601 (UTC where no offset is given). In seconds.
-
-    Raises typer.BadParameter for anything else.
-    """
-    with contextlib.suppress(ValueError, OverflowError):
-        moment = float(text) if _is_number(text) else _utc(datetime.fromisoformat(text)).timestamp()
-        if 0 <= moment <= _NOW_MAX_S:
-            return moment
-    raise typer.BadParameter(f"{text!r} is no time; one looks like 2025-01-31T12:00:00Z or 1738324800")
-
-
-def _is_number(text: str) -> bool:
-    # Eight digits alone would be a date to fromisoformat; here digits are seconds.
-    return text.isascii() and text.replace(".", "", 1).isdigit()
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="PATH", help="Settings file.  [default: ./config.yaml if there is one]"),
-]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the event log and feeds, over data_dir.")
-]
-NowOption = Annotated[
-    float | None,
-    typer.Option(
-        "--now",
-        metavar="T",
-        parser=parse_now,
-        help="The time it is: ISO 8601 or epoch seconds; later events do not count.",
-    ),
-]
-
-
-def _settings(path: Path | None, data: Path | None) -> tuple[Settings, Path]:
-    settings = config.load(path)
-    return settings, data if data is not None else Path(settings.data_dir)
-
-
-class Terminated(Exception):
-    """SIGTERM ended the command."""
 
 
 def _run(body: Coroutine[Any, Any, None]) -> None:
@@ -289,6 +239,8 @@ def schedule_replay_(
     settings = config.load(config_path)
     scheduling.show(settings, sessions, begin, until, budget, dump=dump, eviction=eviction, curve=curve)
 
+
+learned.add_to(app)
 
 models = typer.Typer(help="The versions of the model that ranks.", rich_markup_mode=None, no_args_is_help=False)
 app.add_typer(models, name="models")

@@ -1,11 +1,12 @@
 """What a command says to people, on stderr: one-line messages and progress. Data goes to stdout and nowhere else."""
 
 import errno
+import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 import msgspec
@@ -41,6 +42,24 @@ def put_json(data: dict[str, Any]) -> None:
         sys.stdout.flush()
     except OSError as error:
         raise OSError(error.errno, f"standard output: {error.strerror}") from None
+
+
+class Terminated(Exception):
+    """SIGTERM ended the command."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within, SIGTERM is raised as Terminated: what was begun is cleaned up. For commands without an event loop."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Reporter:

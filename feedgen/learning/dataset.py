@@ -25,6 +25,7 @@ from feedgen.ranking.inputs import INPUTS
 
 _HOUR_S: Final = 3_600.0
 _DAY_S: Final = 86_400.0
+_ACTIVE_DAYS: Final = 30.0
 IMPRESSIONS: Final = "impressions"
 CANDIDATES: Final = "unseen candidates"
 
@@ -61,9 +62,9 @@ class Outcomes:
             found.setdefault(deed.posts[0], set()).add(deed.kind)
         return found
 
-    def came(self, login: Login, span_s: float) -> int:
-        """How often the viewer logged in in the span before, this login included. O(log logins)."""
-        return self.logins.between(login.name, login.ts - span_s, login.place)
+    def came(self, login: Login) -> int:
+        """How often the viewer logged in in the last 30 days, this login included. O(log logins)."""
+        return self.logins.between(login.name, login.ts - _ACTIVE_DAYS * _DAY_S, login.place)
 
     def seen(self, login: Login) -> list[str]:
         """Posts shown to the viewer between this login and the next, within the horizon."""
@@ -81,20 +82,24 @@ class RowMaker:
 
     def __init__(self, player: Player, outcomes: Outcomes, learning: Learning) -> None:
         self._state = player.state
-        self._outcomes = outcomes
+        self.outcomes = outcomes
         self._learning = learning
         self._inputs = player.inputs
 
     def wanted(self, login: Login, rng: np.random.Generator) -> bool:
         """Whether the login is learnt from: all are after which something was done, and a share of the others."""
-        return bool(self._outcomes.after(login)) or bool(rng.random() < self._learning.idle_rate)
+        return bool(self.outcomes.after(login)) or bool(rng.random() < self._learning.idle_rate)
 
-    def rows(self, login: Login, ranked: Ranked, rng: np.random.Generator) -> Rows:
-        """The rows of a login. O(candidates); the inputs are what costs."""
-        after = self._outcomes.after(login)
-        login_rate = 1.0 if after else self._learning.idle_rate
+    def rows(self, login: Login, ranked: Ranked, rng: np.random.Generator, login_rate: float | None = None) -> Rows:
+        """The rows of a login that had the chance `login_rate` to be asked for (if not said: that of `wanted`).
+
+        O(candidates); the inputs are what costs.
+        """
+        after = self.outcomes.after(login)
+        if login_rate is None:
+            login_rate = 1.0 if after else self._learning.idle_rate
         done = {self._state.post_ids.find(post): kinds for post, kinds in after.items()}
-        if self._outcomes.shown is None:
+        if self.outcomes.shown is None:
             near, far = ranked.posts, np.setdiff1d(ranked.considered, ranked.posts)
             of_near = self._sampled(near, done, rng)
             of_far = self._sampled(far, done, rng)
@@ -127,7 +132,7 @@ class RowMaker:
 
     def _known(self, login: Login) -> NDArray[np.int32]:
         """What was shown after the login and was there at the login."""
-        found = (self._state.post_ids.find(post) for post in self._outcomes.seen(login))
+        found = (self._state.post_ids.find(post) for post in self.outcomes.seen(login))
         posts = np.array([post for post in found if post is not None], np.int32)
         created = self._state.posts.created[posts]
         return posts[(self._state.posts.author[posts] >= 0) & (created <= login.ts)]

@@ -32,11 +32,13 @@ Posts = NDArray[np.int32]
 @dataclass
 class Judged:
     """Of a span of time. `scores`: by kind and order, a row a login that wanted something; `about`: what those logins
-    were like, a row each (logins of the last 30 days, followees). `active`: who came; `gained`: by order, the worth of
-    what viewers did with the first 20 items within the horizon; `against`: how often they hid or reported one.
+    were like, a row each (logins of the last 30 days, followees). `stood_in`: logins at which something else than the
+    model had to rank. `active`: who came; `gained`: by order, the worth of what viewers did with the first 20 items
+    within the horizon; `against`: how often they hid or reported one.
     """
 
     logins: int = 0
+    stood_in: int = 0
     scores: dict[str, dict[str, Scores]] = field(
         default_factory=lambda: {kind: {order: Scores() for order in ORDERS} for kind in KINDS}
     )
@@ -48,6 +50,7 @@ class Judged:
     def extend(self, other: "Judged") -> None:
         """A later span."""
         self.logins += other.logins
+        self.stood_in += other.stood_in
         self.active |= other.active
         for order in ORDERS:
             self.gained[order] += other.gained[order]
@@ -128,7 +131,7 @@ class Judge:
         return wanted[recent & ~touched[wanted] & np.isin(posts.author[wanted], ranked.context.followees)]
 
     def _about(self, login: Login, ranked: Ranked) -> tuple[int, int]:
-        return self._outcomes.came(login, _OPEN_DAYS * _DAY_S), len(ranked.context.followees)
+        return self._outcomes.came(login), len(ranked.context.followees)
 
     def _orders(self, ranked: Ranked, order: Posts) -> dict[str, Posts]:
         posts, context = ranked.considered, ranked.context
@@ -146,7 +149,7 @@ class Judge:
 def summary(judged: Judged) -> dict[str, object]:
     """For people and programs: figures by kind and order, the cost of diversity, worth per viewer who came."""
     viewers = max(len(judged.active), 1)
-    answer: dict[str, object] = {"logins": judged.logins, "viewers": len(judged.active)}
+    answer: dict[str, object] = {"logins": judged.logins, "viewers": len(judged.active), "stood_in": judged.stood_in}
     for kind in KINDS:
         scores = judged.scores[kind]
         answer[kind] = {

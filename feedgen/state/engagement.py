@@ -17,6 +17,7 @@ from feedgen.state.bypost import ByPost, PostIndex, Rows
 from feedgen.state.columns import SECONDS_PER_HOUR, Column
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.toggles import NEVER, Before, Toggles
+from feedgen.state.touched import Touched
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
 KIND: Final = {name: number for number, name in enumerate(KINDS)}
@@ -110,6 +111,8 @@ class Engagement:
         self._switches = {kind: Toggles() for kind in ("like", *KINDS[AGAINST:])}
         self._rows = ByPost()
         self._by_viewer = Lists(np.int64)
+        self.touched = Touched()
+        """When each post was first and last engaged with in its favour."""
         self._counts = array("q")
         self._popularity = popularity
         self._cache_lock = threading.Lock()
@@ -120,10 +123,13 @@ class Engagement:
     def engage(self, viewer: int, post: int, kind: str, ts: float) -> None:
         """Count one engagement. Amortised O(1)."""
         self._enter(viewer, post, _pack(hour_of(ts), KIND[kind], False))
+        self.touched.touch(post, ts)
 
     def like(self, viewer: int, post: int, on: bool, ts: float, event_id: str) -> None:
         """Like or unlike: the greatest (ts, id) decides, and a like counts in the hour of the one that stands. O(1)."""
         self._switch(viewer, post, KIND["like"], on, ts, event_id)
+        if on:
+            self.touched.touch(post, ts)
 
     def reject(self, viewer: int, post: int, kind: str, ts: float, event_id: str) -> None:
         """Hidden, reported or found not interesting: once per viewer however often it is said, the last time. O(1)."""

@@ -90,6 +90,7 @@ class State:
             self.watermark = offset
         self.posts.reach()
         self.about_posts.reach(len(self.post_ids))
+        self.engagement.touched.reach(len(self.post_ids))
 
     def _user(self, event: Event) -> int:
         assert event.object is not None

@@ -1,0 +1,248 @@
+"""`feedgen train`, `replay` and `evaluate`: a log played through the pipeline that serves."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, cast
+
+import msgspec
+
+from feedgen.commands.console import MESSAGE_MAX, Reporter, one_line, put_json, terminable, to_stderr
+from feedgen.commands.engine import Counting, need_data
+from feedgen.commands.modelling import registry_of
+from feedgen.config import Settings
+from feedgen.errors import ForefeedError, ModelError
+from feedgen.eventlog import EventLog
+from feedgen.events import Event
+from feedgen.learning import evaluation, history, judging, report
+from feedgen.learning.dataset import Made
+from feedgen.learning.history import History
+from feedgen.learning.replay import Replayed, Scorer, ranking_by
+from feedgen.learning.replay import replay as replayed_by
+from feedgen.learning.teaching import Taught, teach
+from feedgen.models.definitions import definitions
+from feedgen.models.model import Model
+from feedgen.models.registry import told
+
+_PROCESSES: Final = 4
+_HOUR_S: Final = 3_600.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What all three are asked. `events` None: the event log of the data folder."""
+
+    settings: Settings
+    data_dir: Path
+    events: str | None
+    scorer_wanted: str | None
+    processes_wanted: int | None
+
+    @property
+    def scorer(self) -> Scorer:
+        """Which model ranks."""
+        return cast(Scorer, self.scorer_wanted or self.settings.models.scorer)
+
+    @property
+    def processes(self) -> int:
+        """How many processes play the log."""
+        return self.processes_wanted or min(os.cpu_count() or 1, _PROCESSES)
+
+
+def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None) -> None:
+    """Train on what came before `until` (s; all where None), and add the version to the registry.
+
+    Raises ModelError where there is too little to learn from, ImportFailed, LogError, OSError.
+    """
+    if asked.scorer == "formula":
+        raise ModelError("the formula is configured, not learnt; name another --scorer")
+    with terminable(), ExitStack() as stack:
+        past = _read(asked)
+        end = past.events[-1].ts + 1.0 if until is None else until
+        folder = rows if rows is not None else _rows_folder(stack)
+        taught = _teach(asked, past, end, folder)
+        registry = registry_of(asked.data_dir)
+        name = registry.add(taught.model)
+        if promote:
+            registry.promote(name, definitions(asked.settings))
+        put_json({"version": name, "promoted": promote, "made_from": _made(taught.made), **told(taught.model.meta)})
+
+
+def replay(asked: Asked, begin: float, until: float, *, version: str | None, dump: Path | None) -> None:
+    """Replay the logins of [begin, until), and say how good the orders were. Raises as `train`, and WorkerFailed."""
+    with terminable():
+        period = _Period(asked, begin, until, version)
+        answer = period.said(period.replayed(dump=dump, foresee=False))
+    to_stderr(report.text(answer))
+    put_json(answer)
+
+
+def evaluate(
+    asked: Asked,
+    begin: float,
+    until: float,
+    *,
+    version: str | None,
+    json: Path | None,
+    html: Path | None,
+    plots: Path | None,
+) -> None:
+    """The same with what the model foresaw, in tables, JSON, a page and pictures. Raises as `replay`."""
+    with terminable():
+        period = _Period(asked, begin, until, version)
+        found = period.replayed(dump=None, foresee=True)
+        answer = period.said(found)
+        with period.timed("measures"), Reporter("measuring"):
+            answer |= evaluation.measures(found.foreseen)
+            answer["order_slices"] = evaluation.order_slices(found.judged)
+    to_stderr(report.text(answer))
+    drawn = report.pictures(answer) if html is not None or plots is not None else []
+    if plots is not None:
+        report.write_pictures(drawn, plots)
+    if html is not None:
+        html.write_text(report.page(answer, drawn), encoding="utf-8")
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(answer)) + b"\n")
+    else:
+        put_json(answer)
+
+
+class _Period:
+    """The logins that are asked about, and what ranks them."""
+
+    def __init__(self, asked: Asked, begin: float, until: float, version: str | None) -> None:
+        self._asked = asked
+        self._span = begin, until
+        self._settings = ranking_by(asked.settings, asked.scorer)
+        self._seconds: dict[str, float] = {}
+        with self.timed("reading"):
+            self._past = _read(asked)
+        if not self._past.logins(begin, until):
+            raise ForefeedError(f"{_name(asked)}: no login between --train-until and --until")
+        self._made: Made | None = None
+        with self.timed("training"):
+            self._model = self._learnt(version)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Time what is inside under `stage`."""
+        began = time.perf_counter()
+        yield
+        self._seconds[stage] = round(time.perf_counter() - began, 1)
+
+    def _learnt(self, version: str | None) -> Model | None:
+        asked, (begin, _) = self._asked, self._span
+        if asked.scorer == "formula":
+            return None
+        if version is not None:
+            model = registry_of(asked.data_dir).load(version, definitions(asked.settings))
+            if model.meta.until + asked.settings.learning.horizon_hours * _HOUR_S > begin:
+                raise ModelError(f"{version} has learnt from what came after --train-until ({_moment(begin)})")
+            return model
+        with ExitStack() as stack:
+            taught = _teach(asked, self._past, begin, _rows_folder(stack))
+        self._made = taught.made
+        return taught.model
+
+    def replayed(self, *, dump: Path | None, foresee: bool) -> Replayed:
+        """Every login of the period."""
+        with self.timed("replay"), Reporter(f"replaying with {self._asked.scorer}") as reporter:
+            return replayed_by(
+                self._past,
+                self._settings,
+                *self._span,
+                model=self._model,
+                foresee=foresee,
+                dump=dump,
+                processes=self._asked.processes,
+                on_progress=_logins(reporter),
+            )
+
+    def said(self, found: Replayed) -> dict[str, Any]:
+        """For programs."""
+        begin, until = self._span
+        kind = None if self._made is None else self._made.kind
+        return {
+            "scorer": self._asked.scorer,
+            "version": None if self._model is None else self._model.name,
+            "from": _moment(begin),
+            "until": _moment(until),
+            "rows": kind,
+            "made_from": None if self._made is None else _made(self._made),
+            **judging.summary(found.judged),
+            "seconds": self._seconds,
+        }
+
+
+def _teach(asked: Asked, past: History, until: float, folder: Path) -> Taught:
+    """Train, with progress; says what the rows are."""
+    with Reporter("making training rows") as rows_reporter, Reporter("fitting") as fit_reporter:
+        taught = teach(
+            past,
+            asked.settings,
+            until,
+            folder,
+            scorer=asked.scorer,
+            processes=asked.processes,
+            say=lambda line: to_stderr(f"feedgen: {line}"),
+            on_rows=_logins(rows_reporter),
+            on_fit=lambda share: fit_reporter.progress(share, 1.0, f"{share:.0%}"),
+        )
+    made = taught.made
+    to_stderr(f"feedgen: learnt from {made.rows:,} rows of {made.logins:,} logins ({made.kind})")
+    return taught
+
+
+def _read(asked: Asked) -> History:
+    """Raises ImportFailed, LogError, and ForefeedError where there is nothing."""
+    if asked.events is None:
+        need_data(asked.settings, asked.data_dir)
+        past = History.of(asyncio.run(_logged(asked)))
+    else:
+        with Reporter("reading the events") as reporter:
+            past = history.read(
+                asked.events,
+                lambda read, size, count: reporter.progress(read, size, f"{count:,} events"),
+                lambda reason: reporter.say(one_line(reason, MESSAGE_MAX)),
+            )
+    if not past.events:
+        raise ForefeedError(f"{_name(asked)}: there are no events")
+    return past
+
+
+async def _logged(asked: Asked) -> list[Event]:
+    async with await EventLog.open(asked.settings.log, asked.data_dir) as log:
+        found: list[Event] = []
+        offset = 0
+        with Counting("reading the event log", "events", await log.count()) as counting:
+            while batch := await log.read(offset, asked.settings.log.batch_events):
+                found += [event for _, event in batch]
+                offset = batch[-1][0]
+                counting.add(len(batch))
+        return found
+
+
+def _rows_folder(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(TemporaryDirectory(prefix="forefeed-rows-")))
+
+
+def _name(asked: Asked) -> str:
+    return "the event log" if asked.events is None else asked.events
+
+
+def _logins(reporter: Reporter) -> Callable[[int, int], None]:
+    return lambda done, of: reporter.progress(done, of, f"{done:,} of {of:,} logins")
+
+
+def _made(made: Made) -> dict[str, Any]:
+    return {**asdict(made), "begin": _moment(made.begin), "until": _moment(made.until)}
+
+
+def _moment(ts: float) -> str:
+    return datetime.fromtimestamp(ts, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Signals in groups: of each, what it says and the compiled loop that computes it."""

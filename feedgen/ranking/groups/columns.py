@@ -1,0 +1,110 @@
+"""What the loops of the signals read and write: state's columns, the moment, and scratch."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.ranking.groups.compiled import compiled
+from feedgen.state.bypost import PostIndex
+from feedgen.state.lists import Spans
+
+HOUR_S: Final = 3_600.0
+DAY_S: Final = 86_400.0
+SPAN_DAYS: Final = 365.0
+"""How far back an author's posts are read."""
+AUTHOR_POSTS: Final = 128
+"""And how many of them at most, the newest."""
+DELAYS: Final = 40
+"""Bins of the time from a post to an engagement with it: a quarter of ln(1 + hours) each, the last one open."""
+
+
+class Signal(NamedTuple):
+    """One column: its name, unit, range (`least`, `most`), when it is missing, and what it says."""
+
+    name: str
+    unit: str
+    least: float
+    most: float
+    missing: str
+    says: str
+
+
+class Columns(NamedTuple):
+    """By post, but for `about` (posts about each topic), `recent` (posts of each author, oldest first), `engaged_by`
+    (what each viewer engaged with), and who engaged with each post, in two parts."""
+
+    author: NDArray[np.int32]
+    created: NDArray[np.float64]
+    deleted: NDArray[np.bool_]
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    engaged: NDArray[np.int64]
+    topic_at: NDArray[np.int64]
+    topic_count: NDArray[np.uint8]
+    topics: NDArray[np.int32]
+    about: NDArray[np.int64]
+    recent: Spans
+    engaged_by: Spans
+    long_index: PostIndex
+    short_index: PostIndex
+
+
+class Moment(NamedTuple):
+    """`now` and `oldest`, the earliest creation of a post that is read (s)."""
+
+    now: float
+    oldest: float
+
+
+class Scratch(NamedTuple):
+    """Clean between viewers, that is 0 everywhere. `own`: by post, 1 + the hour the viewer last engaged with it.
+    `slot`: by user, 1 + number of a candidate's author. `met`, `met_hour`: by topic, posts about it that the viewer
+    engaged with, and 1 + the last hour. `cell`: by topic, 1 + number in the author's topics."""
+
+    own: NDArray[np.int32]
+    slot: NDArray[np.int32]
+    met: NDArray[np.int32]
+    met_hour: NDArray[np.int32]
+    cell: NDArray[np.int32]
+
+
+@compiled
+def list_of(spans: Spans, owner: int) -> NDArray[Any]:
+    """The owner's list; a view."""
+    if owner >= len(spans.starts):
+        return spans.values[:0]
+    return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
+
+
+@compiled
+def hours(seconds: float) -> float:
+    """At least 0."""
+    return max(seconds, 0.0) / HOUR_S
+
+
+@compiled
+def delay_bin(seconds: float) -> int:
+    """The bin of DELAYS that a time from a post to an engagement is in."""
+    return min(int(4.0 * np.log1p(max(seconds, 0.0) / HOUR_S)), DELAYS - 1)
+
+
+@compiled
+def hazard(delays: NDArray[np.int64], at: int) -> float:
+    """Of the engagements that took as long as bin `at` says, or longer, the share in it and the next; NaN for none."""
+    left = delays[at:].sum()
+    return delays[at : at + 2].sum() / left if left > 0 else np.nan
+
+
+@compiled
+def read_posts(columns: Columns, moment: Moment, author: int) -> NDArray[np.int32]:
+    """The author's newest posts, AUTHOR_POSTS at most, that were created from `oldest` to `now`; oldest first."""
+    recent: NDArray[np.int32] = list_of(columns.recent, author)
+    created = columns.created
+    end = len(recent)
+    while end > 0 and created[recent[end - 1]] > moment.now:
+        end -= 1
+    first = max(end - AUTHOR_POSTS, 0)
+    while first < end and created[recent[first]] < moment.oldest:
+        first += 1
+    return recent[first:end]

@@ -1,0 +1,91 @@
+"""All signals of a viewer's candidates: one sweep over the recent posts of each of their authors."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.ranking.groups import author, ranks, siblings, topics, viewer
+from feedgen.ranking.groups.columns import Columns, Moment, Scratch, Signal, read_posts
+from feedgen.ranking.groups.compiled import compiled
+
+SIGNALS: Final[tuple[Signal, ...]] = (
+    *viewer.SIGNALS,
+    *author.SIGNALS,
+    *siblings.SIGNALS,
+    *topics.SIGNALS,
+    *ranks.SIGNALS,
+)
+_AUTHOR: Final = len(viewer.SIGNALS)
+_SIBLINGS: Final = _AUTHOR + len(author.SIGNALS)
+_TOPICS: Final = _SIBLINGS + len(siblings.SIGNALS)
+_RANKS: Final = _TOPICS + len(topics.SIGNALS)
+_NAMES: Final = tuple(signal.name for signal in SIGNALS)
+_RANKED: Final = np.array([_NAMES.index(name) for name, _ in ranks.RANKED])
+_SIGNS: Final = np.array([float(sign) for _, sign in ranks.RANKED])
+
+_past_of, _forget_past, _fill_viewer = viewer.past_of, viewer.forget, viewer.fill
+_back_of, _profile_of, _fill_author = author.back_of, author.profile_of, author.fill
+_told_of, _forget_topics, _fill_topics = topics.told_of, topics.forget, topics.fill
+_fill_siblings, _fill_rank = siblings.fill, ranks.fill
+
+
+class ByAuthor(NamedTuple):
+    """Candidates' authors; the candidates of number n are `order[bounds[n]:bounds[n + 1]]`, as positions."""
+
+    authors: NDArray[np.int32]
+    bounds: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+
+@compiled
+def _by_author(columns: Columns, scratch: Scratch, posts: NDArray[np.int32]) -> ByAuthor:
+    """And marks `slot`. O(posts)."""
+    slot, authors, count = scratch.slot, np.empty(len(posts), np.int32), 0
+    sizes = np.zeros(len(posts) + 1, np.int64)
+    for post in posts:
+        one = columns.author[post]
+        if slot[one] == 0:
+            authors[count] = one
+            count += 1
+            slot[one] = count
+        sizes[slot[one]] += 1
+    bounds = np.cumsum(sizes[: count + 1])
+    following, order = bounds.copy(), np.empty(len(posts), np.int64)
+    for at in range(len(posts)):
+        number = slot[columns.author[posts[at]]] - 1
+        order[following[number]] = at
+        following[number] += 1
+    return ByAuthor(authors[:count], bounds, order)
+
+
+@compiled
+def sweep(
+    columns: Columns,
+    scratch: Scratch,
+    moment: Moment,
+    reader: int,
+    followees: int,
+    posts: NDArray[np.int32],
+    out: NDArray[np.float32],
+) -> None:
+    """`out`: shape (posts, SIGNALS). O(what the viewer engaged with + posts read of the candidates' authors)."""
+    past = _past_of(columns, scratch, moment, reader)
+    by = _by_author(columns, scratch, posts)
+    _fill_viewer(moment, past, followees, out[:, :_AUTHOR])
+    back = _back_of(columns, scratch, moment, read_posts(columns, moment, reader), len(by.authors))
+    for number in range(len(by.authors)):
+        read = read_posts(columns, moment, by.authors[number])
+        profile = _profile_of(columns, scratch, moment, past, read, back[number])
+        told = _told_of(columns, scratch, moment, read)
+        for at in by.order[by.bounds[number] : by.bounds[number + 1]]:
+            post, row = posts[at], out[at]
+            _fill_author(profile, past, moment.now - columns.created[post], row[_AUTHOR:_SIBLINGS])
+            _fill_siblings(columns, scratch, moment, past, read, post, row[_SIBLINGS:_TOPICS])
+            _fill_topics(columns, scratch, moment, told, post, row[_TOPICS:_RANKS])
+        _forget_topics(scratch, told)
+    for place in range(len(_RANKED)):
+        _fill_rank(_SIGNS[place] * out[:, _RANKED[place]].astype(np.float64), out[:, _RANKS + place])
+    for one in by.authors:
+        scratch.slot[one] = 0
+    _forget_past(columns, scratch, past)
