@@ -123,7 +123,7 @@ class Ranking(_Section, frozen=True):
 
 
 class Models(_Section, frozen=True):
-    """Models that are learnt, and what stands in for them (docs/ranking.md)."""
+    """Models that are learnt, and what stands in for them (docs/models.md)."""
 
     scorer: Literal["formula", "linear", "trees", "stacked"] = "stacked"
     dwell: Worth = 0.5
