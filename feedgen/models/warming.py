@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from feedgen.config import Settings
 from feedgen.kernels.forest import LEAVES, Trees
 from feedgen.kernels.forest import stack as stacked_on
+from feedgen.models.definitions import definitions
 from feedgen.models.forests import Forests, tidy
 from feedgen.models.stacking import TOPICS, Stacked, hashed_ids
 
@@ -18,4 +20,5 @@ def warm() -> None:
     stacked, nobody = Stacked.blank(1, 1), np.zeros(1, np.uint64)
     hashed = hashed_ids(nobody, nobody, (nobody,) * TOPICS)
     stacked.learn(leaves, hashed, logits, np.zeros((1, 1), np.bool_), np.ones(1))
+    definitions(Settings())  # the signals are made, and have their kernels
     stacked_on(leaves, hashed, stacked.weights(), logits)
