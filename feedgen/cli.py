@@ -145,7 +145,7 @@ def up_(
 
     settings, data_dir = _settings(config_path, data)
     host, port = host or settings.server.host, settings.server.port if port is None else port
-    _run(serving.run(settings, data_dir, host=host, port=port, now=now))
+    _run(serving.run(settings, data_dir, host=host, port=port, now=now, config_path=config_path))
 
 
 @app.command("demo")

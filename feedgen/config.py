@@ -123,7 +123,7 @@ class Ranking(_Section, frozen=True):
 
 
 class Models(_Section, frozen=True):
-    """Models that are learnt, and what stands in for them (docs/ranking.md)."""
+    """Models that are learnt, and what stands in for them (docs/models.md)."""
 
     scorer: Literal["formula", "linear", "trees", "stacked"] = "stacked"
     dwell: Worth = 0.5
@@ -131,6 +131,10 @@ class Models(_Section, frozen=True):
     late_in_a_row: Count = 5
     aside_s: Seconds = 60.0
     poll_s: Seconds = 5.0
+    learn_views: Cap = 2
+    save_s: Seconds = 300.0
+    train_at_hour: Annotated[int, Meta(ge=-1, le=23)] = -1
+    refresh_hours: Annotated[float, Meta(ge=0, le=1e4)] = 0.0
 
 
 class Spam(_Section, frozen=True):

@@ -14,6 +14,7 @@ from feedgen.offloop import in_thread
 from feedgen.state.state import State
 
 _log = logging.getLogger(__name__)
+Observer = Callable[[Sequence[tuple[int, Event]]], None]
 
 
 class StateKeeper:
@@ -36,6 +37,8 @@ class StateKeeper:
         self.folded = 0
         self.latest_ts = 0.0
         """The greatest ts of all that is folded (s)."""
+        self.observer: Observer | None = None
+        """Shown each batch before `follow` folds it, in a thread; the state does not change meanwhile."""
         self.current = True
         """Whether the last look at the log went well. False for good once `follow` has ended."""
 
@@ -90,11 +93,22 @@ class StateKeeper:
         if batch:
             async with self._still:
                 self._fold_removals(batch)
+                if self.observer is not None:
+                    await self._observed(self.observer, batch)
                 async with self._gate.fold():
                     await in_thread(self._state.fold, batch)
             self.folded += len(batch)
             self.latest_ts = max(self.latest_ts, max(event.ts for _, event in batch))
         return len(batch)
+
+    async def _observed(self, observer: Observer, batch: Sequence[tuple[int, Event]]) -> None:
+        """Shown to the observer before it is folded, the state as it is; what fails there is logged, and folds."""
+        async with self._gate.batch():
+            try:
+                await in_thread(observer, batch)
+            except Exception:
+                _log.exception("what watches the log failed, and is not asked again")
+                self.observer = None
 
     def _fold_removals(self, batch: Sequence[tuple[int, Event]]) -> None:
         """Before the state and on the loop: a reader must never see a feed that is ahead of them.

@@ -124,13 +124,14 @@ def generate(
     posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.5,
     rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Of each way, per round.")] = 3.0,
+    stages: Annotated[int, typer.Option(min=1, max=2, help="2: trees score the best of stage one anew.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
 ) -> None:
     """Feeds a second of one caller, beside a SQL query and Redis sorted sets merged on read. Prints one JSON object."""
     from loadtest.generate_bench import Plan as Generation
     from loadtest.generate_bench import measure
 
-    plan = Generation(followees=followees, posts_each=posts_each, rounds=rounds, seconds=seconds)
+    plan = Generation(followees=followees, posts_each=posts_each, rounds=rounds, seconds=seconds, stages=stages)
     try:
         figures = measure(viewers or [10_000], plan, lambda line: print(line, file=sys.stderr))
     except (RuntimeError, OSError) as error:

@@ -20,6 +20,7 @@ from feedgen.state.state import State
 from loadtest import postgres
 from loadtest.crowd import NOW, Crowd, deeds_of, draw, follows_of, posts_of
 from loadtest.peers import NotHere, bare_redis
+from loadtest.staged import rank_by_trees
 
 Feeds = Callable[[Sequence[int]], int]
 """Makes the feeds of some viewers; how many items they hold together."""
@@ -48,6 +49,7 @@ class Plan:
     rounds: int = 5
     seconds: float = 3.0
     seed: int = 1
+    stages: int = 1
 
 
 def measure(sizes: Sequence[int], plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -61,6 +63,9 @@ def _measure_one(viewers: int, plan: Plan, tell: Callable[[str], None]) -> dict[
     crowd = draw(viewers, plan.followees, plan.posts_each, plan.likes_each, plan.seen_each, plan.seed)
     state, sizes = _folded(crowd, Settings())
     pipeline = Pipeline(state, Settings())
+    if plan.stages == 2:
+        tell(f"{viewers:,} viewers: growing the trees of stage two")
+        sizes["trees"] = rank_by_trees(pipeline, state, Settings(), plan.seed)
     callers: dict[str, Feeds] = {"ours": lambda some: _ours(pipeline, some)}
     absent: dict[str, str] = {}
     with ExitStack() as stack:

@@ -103,7 +103,7 @@ async def open_engine(
             await keeper.catch_up(until_ts, counting.add)
         await _compiled()
         pipeline = Pipeline(state, settings)
-        modelled = Modelled(settings, data_dir, pipeline, to_stderr)
+        modelled = Modelled(settings, data_dir, pipeline, state, to_stderr)
         await in_thread(modelled.look)
         foresight = Foresight(state, settings, clock())
         dispatcher = Dispatcher(foresight, gate, clock, settings)

@@ -48,6 +48,9 @@ def train(
     ] = None,
     scorer: ScorerOption = None,
     promote: Annotated[bool, typer.Option("--promote", help="Have the new version rank.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Move the version that ranks on by what came since, not train anew.")
+    ] = False,
     rows: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the training rows there (Parquet).")] = None,
     processes: ProcessesOption = None,
     config_path: ConfigOption = None,
@@ -62,9 +65,8 @@ def train(
     from feedgen.commands import learning
 
     settings, data_dir = settings_of(config_path, data)
-    learning.train(
-        learning.Asked(settings, data_dir, events, scorer, processes), until=until, promote=promote, rows=rows
-    )
+    asked = learning.Asked(settings, data_dir, events, scorer, processes)
+    learning.train(asked, until=until, promote=promote, rows=rows, refresh=refresh)
 
 
 def replay(

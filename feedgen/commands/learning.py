@@ -55,8 +55,10 @@ class Asked:
         return self.processes_wanted or min(os.cpu_count() or 1, _PROCESSES)
 
 
-def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None) -> None:
+def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None, refresh: bool = False) -> None:
     """Train on what came before `until` (s; all where None), and add the version to the registry.
+
+    `refresh`: move the version that ranks on instead.
 
     Raises ModelError where there is too little to learn from, ImportFailed, LogError, OSError.
     """
@@ -66,8 +68,13 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
         past = _read(asked)
         end = past.events[-1].ts + 1.0 if until is None else until
         folder = rows if rows is not None else _rows_folder(stack)
-        taught = _teach(asked, past, end, folder)
         registry = registry_of(asked.data_dir)
+        base = None
+        if refresh:
+            if not (promoted := registry.promoted()):
+                raise ModelError("no version ranks that could be moved on; train one first")
+            base = registry.load(promoted[-1], definitions(asked.settings))
+        taught = _teach(asked, past, end, folder, base)
         name = registry.add(taught.model)
         if promote:
             registry.promote(name, definitions(asked.settings))
@@ -180,7 +187,7 @@ class _Period:
         }
 
 
-def _teach(asked: Asked, past: History, until: float, folder: Path) -> Taught:
+def _teach(asked: Asked, past: History, until: float, folder: Path, base: Model | None = None) -> Taught:
     """Train, with progress; says what the rows are."""
     with Reporter("making training rows") as rows_reporter, Reporter("fitting") as fit_reporter:
         taught = teach(
@@ -189,6 +196,7 @@ def _teach(asked: Asked, past: History, until: float, folder: Path) -> Taught:
             until,
             folder,
             scorer=asked.scorer,
+            base=base,
             processes=asked.processes,
             say=lambda line: to_stderr(f"feedgen: {line}"),
             on_rows=_logins(rows_reporter),

@@ -18,19 +18,25 @@ from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter
 from feedgen.commands.engine import Engine, open_engine
 from feedgen.commands.foreseen import families
+from feedgen.commands.retraining import Retraining
 from feedgen.config import Settings
 from feedgen.eventlog import holds_log
 from feedgen.explaining import FeedExplainer
 from feedgen.feed.roles import Clock
 from feedgen.itemstore import ItemStore, PipelineExplainer
+from feedgen.offloop import in_thread
 
 _log = logging.getLogger(__name__)
 SKEW_S: Final = 60.0
 """How far the clocks of two machines that share a store may be apart."""
 
 
-async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: float | None) -> None:
+async def run(
+    settings: Settings, data_dir: Path, *, host: str, port: int, now: float | None, config_path: Path | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM. `now`: where domain time starts (s; None: the real time).
+
+    `config_path`: where `settings` are from, for the processes that train.
 
     Raises ForefeedError when `data_dir` is no folder or the port cannot be had.
     """
@@ -47,7 +53,8 @@ async def run(settings: Settings, data_dir: Path, *, host: str, port: int, now: 
             if domain is not None:
                 domain.begin()
             await take_stock(engine, clock, reporter)
-            async with serving(engine, settings, clock, host, port) as listening:
+            retraining = Retraining(settings.models, clock, data_dir, config_path)
+            async with serving(engine, settings, clock, host, port, retraining) as listening:
                 reporter.say(
                     f"feedgen: serving {len(engine.state.users):,} known users at {listening.url}; Ctrl-C stops"
                 )
@@ -76,7 +83,9 @@ async def take_stock(engine: Engine, clock: Clock, reporter: Reporter) -> None:
 
 
 @asynccontextmanager
-async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, port: int) -> AsyncIterator[Listening]:
+async def serving(
+    engine: Engine, settings: Settings, clock: Clock, host: str, port: int, retraining: Retraining | None = None
+) -> AsyncIterator[Listening]:
     """The cache server over a running engine: memory warmed first, then the log followed and feeds kept fresh.
 
     Raises ForefeedError when the port cannot be had.
@@ -94,13 +103,14 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         explainer=PipelineExplainer(FeedExplainer(engine.state, engine.pipeline), engine.gate, clock),
         expected=engine.dispatcher,
         ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
-        gauges=gauges_of(engine),
+        gauges=gauges_of(engine, retraining),
         families=lambda: families(engine),
     )
     await engine.trending.write()
     await warm(residency, engine.store, engine.state.by_last_activity(), settings.feed.items)
     engine.teacher.load()
     engine.dispatcher.sink = residency
+    engine.keeper.observer = engine.modelled.learn
     listening = await serve(make_app(services), settings, host, port)
     tasks = [
         asyncio.create_task(engine.keeper.follow(), name="keeper"),
@@ -109,6 +119,8 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
         asyncio.create_task(engine.teacher.run(), name="login teacher"),
         asyncio.create_task(engine.modelled.follow(settings.models.poll_s), name="model watcher"),
     ]
+    if retraining is not None:
+        tasks.append(asyncio.create_task(retraining.run(), name="scheduled training"))
     for task in tasks:
         task.add_done_callback(_report)
     try:
@@ -119,9 +131,11 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         engine.dispatcher.sink = None
+        engine.keeper.observer = None
+        await in_thread(engine.modelled.save)
 
 
-def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
+def gauges_of(engine: Engine, retraining: Retraining | None = None) -> dict[str, Callable[[], float]]:
     """What the generating side shows on /metrics."""
 
     def counter(name: str) -> Callable[[], float]:
@@ -136,7 +150,11 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
     return {
         **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
         **{f"ranking_{name}": ranked(name) for name in engine.pipeline.ranker.counted},
+        "ranking_trainings": lambda: float(retraining.done if retraining else 0),
+        "ranking_trainings_failed": lambda: float(retraining.failed if retraining else 0),
         "ranking_version_until": lambda: engine.modelled.until,
+        "ranking_examples_learnt": lambda: float(engine.modelled.learnt),
+        "ranking_learnt_offset": lambda: float(engine.modelled.offset),
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
         "state_events_folded": lambda: float(engine.keeper.folded),
         "state_watermark": lambda: float(engine.state.watermark),

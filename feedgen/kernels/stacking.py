@@ -7,6 +7,7 @@ from numba import float32
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import compiled
+from feedgen.kernels.forest import LEAVES
 
 
 class Rates(NamedTuple):
@@ -37,7 +38,6 @@ def weigh(z: NDArray[np.float32], n: NDArray[np.float32], rates: Rates, into: ND
 @compiled
 def learn(
     leaves: NDArray[np.uint16],
-    width: int,
     hashed: NDArray[np.uint32],
     start: NDArray[np.float64],
     happened: NDArray[np.bool_],
@@ -52,9 +52,9 @@ def learn(
     active = np.empty(trees + ids, np.int64)
     for at in range(leaves.shape[0]):
         for tree in range(trees):
-            active[tree] = tree * width + np.int64(leaves[at, tree])
+            active[tree] = tree * LEAVES + np.int64(leaves[at, tree])
         for number in range(ids):
-            active[trees + number] = trees * width + np.int64(hashed[at, number])
+            active[trees + number] = trees * LEAVES + np.int64(hashed[at, number])
         for head in range(start.shape[1]):
             logit = start[at, head]
             for row in active:

@@ -78,4 +78,4 @@ class Online:
         logits, leaves = self._trees.leaves(tidy(rows.inputs))
         by_head = {"engaged": rows.engaged, **{name: rows.done[:, at] for at, name in enumerate(ACTIONS)}}
         happened = np.column_stack([by_head[head] for head in self._trees.heads])
-        self._stacked.learn(leaves, self._trees.width, hashed, logits, happened, rows.weight)
+        self._stacked.learn(leaves, hashed, logits, happened, rows.weight)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
-from feedgen.models.forests import Forests, Rows, forests_of
+from feedgen.models.forests import Forests, Rows
 from feedgen.models.logistic import Floats, sigmoid
 
 Flags = NDArray[np.bool_]
@@ -22,8 +22,7 @@ class Growth:
 
     trees: int = 120
     trees_an_action: int = 24
-    depth: int = 6
-    leaves: int = 48
+    leaves: int = 31
     rate: float = 0.08
     least_rows: int = 40
     columns: float = 0.7
@@ -61,11 +60,6 @@ def with_shared(rows: Rows, shared: Forests) -> Rows:
     return np.column_stack((rows, sigmoid(shared.logits(rows)[:, 0]).astype(np.float32)))
 
 
-def grown_forests(dumps: dict[str, Dump], growth: Growth) -> Forests:
-    """All heads together. Raises ModelError."""
-    return forests_of(dumps, growth.depth)
-
-
 def _lightgbm() -> Any:
     try:
         import lightgbm
@@ -77,7 +71,6 @@ def _lightgbm() -> Any:
 def _params(growth: Growth, seed: int) -> dict[str, Any]:
     return {
         "objective": "binary",
-        "max_depth": growth.depth,
         "num_leaves": growth.leaves,
         "learning_rate": growth.rate,
         "min_data_in_leaf": growth.least_rows,

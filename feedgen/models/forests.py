@@ -1,16 +1,19 @@
 """Tree ensembles as arrays: made from LightGBM's, evaluated by a kernel, equal to what LightGBM itself predicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
-from feedgen.kernels.forest import Trees, grow
+from feedgen.kernels.forest import LEAVES, Trees, grow
 
 Rows = NDArray[np.float32]
+TYPES: Final = (np.uint32, np.float32, np.uint32, np.int64, np.float64, np.int64)
+"""Of the parts of Trees."""
+_ALL: Final = (1 << LEAVES) - 1
 _MISSING: Final = -1e30
 _MOST: Final = 1e30
 _LEAST: Final = 1e-30
@@ -33,17 +36,14 @@ class Forests:
 
     def __post_init__(self) -> None:
         """Refuse arrays that a kernel must not be let near: it checks no index. Raises ModelError."""
-        feature, threshold, leaf, bounds = self.trees
-        count, inner = feature.shape if feature.ndim == 2 else (-1, -1)
-        fits = threshold.shape == (count, inner) and leaf.shape == (count, inner + 1)
-        ordered = bounds.shape == (len(self.heads) + 1,) and bounds[0] == 0 and bounds[-1] == count
-        if not (fits and ordered and (np.diff(bounds) >= 0).all()) or inner & (inner + 1) or inner < 1:
+        _, _, keep, first, leaf, bounds = self.trees
+        nodes, trees = len(keep), len(leaf)
+        shapes = ((nodes,), (nodes,), (nodes,), (trees + 1,), (trees, LEAVES), (len(self.heads) + 1,))
+        fits = tuple(part.shape for part in self.trees) == shapes
+        if not (fits and _cuts(first, nodes) and _cuts(bounds, trees) and bool(keep.all())):
             raise ModelError("the trees' arrays do not belong together")
-
-    @property
-    def width(self) -> int:
-        """Leaves of a tree."""
-        return int(self.trees.leaf.shape[1])
+        if trees and (np.bitwise_and.reduceat(np.append(keep, _ALL), first[:-1])[np.diff(first) > 0] == 0).any():
+            raise ModelError("a tree's nodes leave no leaf")
 
     def check(self, inputs: int) -> None:
         """Raise ModelError unless the trees look at no more than so many inputs (and the shared probability)."""
@@ -64,41 +64,55 @@ class Forests:
         return logits, leaves
 
 
-def forests_of(dumps: Mapping[str, Mapping[str, Any]], depth: int) -> Forests:
-    """From LightGBM's `dump_model()` of each head, its trees no deeper than `depth`. Raises ModelError."""
-    every = [_grown(tree["tree_structure"], depth) for dump in dumps.values() for tree in dump["tree_info"]]
-    ends = np.cumsum([0, *(len(dump["tree_info"]) for dump in dumps.values())])
-    inner = (1 << depth) - 1
+def _cuts(edges: NDArray[np.int64], of: int) -> bool:
+    return bool(edges[0] == 0 and edges[-1] == of and (np.diff(edges) >= 0).all())
+
+
+def forests_of(dumps: Mapping[str, Mapping[str, Any]]) -> Forests:
+    """From LightGBM's `dump_model()` of each head. Raises ModelError, as for trees of more leaves than LEAVES."""
+    every = [_read(tree["tree_structure"]) for dump in dumps.values() for tree in dump["tree_info"]]
+    nodes = [node for tree, _ in every for node in tree]
+    leaf = np.zeros((len(every), LEAVES))
+    for tree, (_, values) in enumerate(every):
+        leaf[tree, : len(values)] = values
     trees = Trees(
-        np.array([tree[0] for tree in every], np.uint32).reshape(len(every), inner),
-        np.array([tree[1] for tree in every], np.float32).reshape(len(every), inner),
-        np.array([tree[2] for tree in every], np.float64).reshape(len(every), inner + 1),
-        ends.astype(np.int64),
+        np.array([node.feature for node in nodes], np.uint32),
+        np.array([node.threshold for node in nodes], np.float32),
+        np.array([node.keep for node in nodes], np.uint32),
+        np.cumsum([0, *(len(tree) for tree, _ in every)]).astype(np.int64),
+        leaf,
+        np.cumsum([0, *(len(dump["tree_info"]) for dump in dumps.values())]).astype(np.int64),
     )
     return Forests(tuple(dumps), trees)
 
 
-def _grown(root: Mapping[str, Any], depth: int) -> tuple[Sequence[int], Sequence[np.float32], Sequence[float]]:
-    """A tree made complete: where it ends early, all leaves below are that one."""
-    inner = (1 << depth) - 1
-    feature, threshold, leaf = [0] * inner, [np.float32(0.0)] * inner, [0.0] * (inner + 1)
-    open_nodes = [(0, root)]
-    while open_nodes:
-        at, node = open_nodes.pop()
-        ends = "leaf_value" in node
-        if at >= inner:
-            if not ends:
-                raise ModelError(f"a tree is deeper than {depth}")
-            leaf[at - inner] = node["leaf_value"]
-            continue
-        if ends:
-            open_nodes += [(2 * at + 1, node), (2 * at + 2, node)]
-            continue
+class _Node(NamedTuple):
+    feature: int
+    threshold: np.float32
+    keep: int
+
+
+def _read(root: Mapping[str, Any]) -> tuple[list[_Node], list[float]]:
+    """Nodes in any order, and the values of the leaves from left to right."""
+    nodes: list[_Node] = []
+    values: list[float] = []
+
+    def visit(node: Mapping[str, Any]) -> None:
+        if "leaf_value" in node:
+            values.append(node["leaf_value"])
+            if len(values) > LEAVES:
+                raise ModelError(f"a tree has more than {LEAVES} leaves")
+            return
         if node["decision_type"] != "<=":
             raise ModelError(f"a tree decides by {node['decision_type']!r}, which nothing here can")
-        feature[at], threshold[at] = node["split_feature"], _at_most(node["threshold"])
-        open_nodes += [(2 * at + 1, node["left_child"]), (2 * at + 2, node["right_child"])]
-    return feature, threshold, leaf
+        begin = len(values)
+        visit(node["left_child"])
+        to_the_left = (1 << len(values)) - (1 << begin)
+        nodes.append(_Node(node["split_feature"], _at_most(node["threshold"]), _ALL & ~to_the_left))
+        visit(node["right_child"])
+
+    visit(root)
+    return nodes, values
 
 
 def _at_most(threshold: float) -> np.float32:

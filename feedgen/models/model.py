@@ -14,9 +14,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
-from feedgen.kernels.forest import Trees, stack
+from feedgen.kernels.forest import LEAVES, Trees, stack
 from feedgen.models.actions import ENGAGED
-from feedgen.models.forests import Forests, Rows, tidy
+from feedgen.models.forests import TYPES, Forests, Rows, tidy
 from feedgen.models.logistic import Floats, sigmoid
 from feedgen.models.stacking import Pace, Stacked
 
@@ -73,7 +73,7 @@ class Model:
             raise ModelError("the linear heads do not belong together")
         if self.trees is not None:
             self.trees.check(len(self.meta.inputs))
-        rows = 0 if self.trees is None else len(self.trees.trees.leaf) * self.trees.width
+        rows = 0 if self.trees is None else len(self.trees.trees.leaf) * LEAVES
         if self.stacked is not None and (
             self.trees is None or len(self.stacked.z) <= rows or self.stacked.z.shape[1] != len(self.trees.heads)
         ):
@@ -96,7 +96,7 @@ class Model:
         if self.trees is None or self.stacked is None:
             raise ModelError("this version has nothing stacked on trees")
         logits, leaves = self.trees.leaves(tidy(rows))
-        stack(leaves, self.trees.width, hashed, weights, logits)
+        stack(leaves, hashed, weights, logits)
         return logits
 
     def probabilities(self, heads: tuple[str, ...], logits: Floats) -> dict[str, Floats]:
@@ -172,9 +172,9 @@ def _model_of(meta: Meta, arrays: Mapping[str, NDArray[Any]]) -> Model:
     linear = Lines(_heads(arrays["linear.heads"]), arrays["linear.weights"], arrays["linear.bias"])
     trees = None
     if "trees.heads" in arrays:
-        kinds = {"feature": np.uint32, "threshold": np.float32, "leaf": np.float64, "bounds": np.int64}
-        parts = {name: np.ascontiguousarray(arrays[f"trees.{name}"], kind) for name, kind in kinds.items()}
-        trees = Forests(_heads(arrays["trees.heads"]), Trees(**parts))
+        parts = (arrays[f"trees.{name}"] for name in Trees._fields)
+        typed = (np.ascontiguousarray(part, kind) for part, kind in zip(parts, TYPES, strict=True))
+        trees = Forests(_heads(arrays["trees.heads"]), Trees(*typed))
     return Model(meta, linear, trees, stacked_of(arrays) if "stacked.z" in arrays else None)
 
 

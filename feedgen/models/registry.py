@@ -4,20 +4,25 @@ A version is written beside, brought to disk, and renamed into its place: it is 
 rolling back replace the one file in the same way. Several processes may read; one at a time should write.
 """
 
+import io
 import os
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from feedgen.errors import ModelError
-from feedgen.models.model import NAME, Meta, Model, read_meta, read_model
+from feedgen.models.model import NAME, Meta, Model, read_meta, read_model, stacked_arrays, stacked_of
+from feedgen.models.stacking import Stacked
 
 _LINE: Final = "promoted.json"
+_LIVE: Final = ".learnt.npz"
 _UNFINISHED: Final = re.compile(r"\.[0-9]+-writing")
 _KEPT: Final = 20
 """Promotions that can be rolled back."""
@@ -112,6 +117,29 @@ class Registry:
             self.load(before[-1], definitions)
         self._put(_Line(before))
         return before[-1] if before else None
+
+    def put_stacked(self, name: str, stacked: Stacked) -> None:
+        """Keep what a version has learnt since, with the log offset it stands at; whole or not at all."""
+        written = io.BytesIO()
+        np.savez(written, allow_pickle=False, **stacked_arrays(stacked))
+        beside, path = self.folder / f".{os.getpid()}-{name}{_LIVE}", self.folder / (name + _LIVE)
+        try:
+            _write(beside, written.getvalue())
+            beside.replace(path)
+            _to_disk(self.folder)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be written: {error.strerror or error}") from None
+
+    def stacked(self, name: str) -> Stacked | None:
+        """What `put_stacked` kept of a version last; None where there is nothing."""
+        path = self.folder / (name + _LIVE)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return stacked_of({part: arrays[part] for part in arrays.files})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise ModelError(f"{path} is broken: {error}") from None
 
     def _put(self, line: _Line) -> None:
         beside = self.folder / f".{os.getpid()}-{_LINE}"

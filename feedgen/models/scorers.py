@@ -64,13 +64,13 @@ class StackedScorer:
 
     needs_ids = True
 
-    def __init__(self, model: Model, values: Mapping[str, float]) -> None:
-        """Raises ModelError for a model without a stack."""
+    def __init__(self, model: Model, values: Mapping[str, float], stacked: Stacked | None = None) -> None:
+        """`stacked`: with its weights instead of the model's own. Raises ModelError for a model without a stack."""
         if model.trees is None or model.stacked is None:
             raise ModelError("this version has nothing stacked on trees")
         self._model = model
         self._worths = model.worths(model.trees.heads, values)
-        self._weights = model.stacked.weights()
+        self._weights = (stacked or model.stacked).weights()
 
     def teach(self, stacked: Stacked) -> None:
         """Score by these weights from now on. O(weights)."""

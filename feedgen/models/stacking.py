@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
+from feedgen.kernels.forest import LEAVES
 from feedgen.kernels.stacking import Rates, learn, weigh
 
 Floats32 = NDArray[np.float32]
@@ -52,9 +53,9 @@ class Stacked:
             raise ModelError("the sums of the stacked model do not belong together")
 
     @classmethod
-    def blank(cls, leaves: int, heads: int) -> "Stacked":
+    def blank(cls, trees: int, heads: int) -> "Stacked":
         """Nothing learnt yet."""
-        shape = (leaves + BUCKETS, heads)
+        shape = (trees * LEAVES + BUCKETS, heads)
         return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def weights(self) -> Floats32:
@@ -66,7 +67,6 @@ class Stacked:
     def learn(
         self,
         leaves: NDArray[np.uint16],
-        width: int,
         hashed: NDArray[np.uint32],
         start: NDArray[np.float64],
         happened: NDArray[np.bool_],
@@ -78,7 +78,7 @@ class Stacked:
         O(rows × (trees + ids) × heads).
         """
         foreseen = np.empty_like(start)
-        learn(leaves, width, hashed, start, happened, counts, self.z, self.n, self._pace, foreseen)
+        learn(leaves, hashed, start, happened, counts, self.z, self.n, self._pace, foreseen)
         return foreseen
 
     @property

@@ -9,10 +9,11 @@ from msgspec.structs import replace as replaced
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
+from feedgen.kernels.forest import LEAVES
 from feedgen.models.actions import ACTIONS, ENGAGED
-from feedgen.models.boosting import Growth, boosted, grown_forests, with_shared
+from feedgen.models.boosting import Growth, boosted, with_shared
 from feedgen.models.examples import HEADS, Examples
-from feedgen.models.forests import Forests, tidy
+from feedgen.models.forests import Forests, forests_of, tidy
 from feedgen.models.logistic import Chunk, Floats, Line, logistic, sigmoid
 from feedgen.models.measures import measured
 from feedgen.models.model import Lines, Meta, Model
@@ -158,9 +159,9 @@ def _trees(
             rows, examples.happened[head], examples.counts, left_out, course.growth, most, course.seed
         )
         if head == ENGAGED:
-            rows = with_shared(rows, grown_forests({head: dumps[head]}, course.growth))
+            rows = with_shared(rows, forests_of({head: dumps[head]}))
         on_progress((number + 1) / len(heads))
-    return grown_forests(dumps, course.growth)
+    return forests_of(dumps)
 
 
 def _judge(
@@ -178,7 +179,7 @@ def _judge(
 
 
 def _blank(trees: Forests, course: Course) -> Stacked:
-    stacked = Stacked.blank(len(trees.trees.leaf) * trees.width, len(trees.heads))
+    stacked = Stacked.blank(len(trees.trees.leaf), len(trees.heads))
     stacked.pace = course.pace
     return stacked
 
@@ -190,7 +191,7 @@ def _stack(stacked: Stacked, trees: Forests, examples: Examples) -> Floats:
         part = slice(first, first + _CHUNK)
         logits, leaves = trees.leaves(tidy(examples.rows[part]))
         happened = np.column_stack([examples.happened[head][part] for head in trees.heads])
-        odds[part] = stacked.learn(leaves, trees.width, hashed[part], logits, happened, examples.counts[part])
+        odds[part] = stacked.learn(leaves, hashed[part], logits, happened, examples.counts[part])
     return odds
 
 
@@ -226,9 +227,9 @@ def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
                 logits += values[tree][place]
                 continue
             odds = sigmoid(logits)
-            slope = np.bincount(place, later.counts * (happened - odds), trees.width)
-            bend = np.bincount(place, later.counts * odds * (1 - odds), trees.width)
-            met = np.bincount(place, minlength=trees.width) > 0
+            slope = np.bincount(place, later.counts * (happened - odds), LEAVES)
+            bend = np.bincount(place, later.counts * odds * (1 - odds), LEAVES)
+            met = np.bincount(place, minlength=LEAVES) > 0
             fresh = rate * slope / (bend + ridge)
             values[tree] = np.where(met, _KEEP * values[tree] + (1 - _KEEP) * fresh, values[tree])
             logits += values[tree][place]

@@ -2,21 +2,23 @@
 
 import numpy as np
 
-from feedgen.kernels.forest import Trees
+from feedgen.config import Settings
+from feedgen.kernels.forest import LEAVES, Trees
 from feedgen.kernels.forest import stack as stacked_on
+from feedgen.models.definitions import definitions
 from feedgen.models.forests import Forests, tidy
 from feedgen.models.stacking import TOPICS, Stacked, hashed_ids
 
 
 def warm() -> None:
     """Compiled, or read from where it is kept: a few seconds the first time, then milliseconds."""
-    tree = Trees(
-        np.zeros((1, 1), np.uint32), np.zeros((1, 1), np.float32), np.zeros((1, 2)), np.array([0, 1], np.int64)
-    )
+    none = np.zeros(0, np.uint32)
+    tree = Trees(none, np.zeros(0, np.float32), none, np.zeros(2, np.int64), np.zeros((1, LEAVES)), np.array([0, 1]))
     forests, rows = Forests(("engaged",), tree), tidy(np.zeros((1, 1), np.float32))
     forests.logits(rows)
     logits, leaves = forests.leaves(rows)
-    stacked, nobody = Stacked.blank(2, 1), np.zeros(1, np.uint64)
+    stacked, nobody = Stacked.blank(1, 1), np.zeros(1, np.uint64)
     hashed = hashed_ids(nobody, nobody, (nobody,) * TOPICS)
-    stacked.learn(leaves, forests.width, hashed, logits, np.zeros((1, 1), np.bool_), np.ones(1))
-    stacked_on(leaves, forests.width, hashed, stacked.weights(), logits)
+    stacked.learn(leaves, hashed, logits, np.zeros((1, 1), np.bool_), np.ones(1))
+    definitions(Settings())  # the signals are made, and have their kernels
+    stacked_on(leaves, hashed, stacked.weights(), logits)

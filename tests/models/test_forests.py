@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.errors import ModelError
-from feedgen.kernels.forest import Trees, stack
+from feedgen.kernels.forest import LEAVES, stack
 from feedgen.models.boosting import with_shared
 from feedgen.models.forests import Forests, forests_of, tidy
 
@@ -17,13 +17,19 @@ INPUTS = 5
 odd = st.sampled_from((0.0, -0.0, 1e-36, -1e-36, 1e-45, np.nan, np.inf, -np.inf, 3e38, -3e38, 1.0, 1 / 3, 16_777_217.0))
 
 
-def grown(seed: int, depth: int, trees: int, inputs: int = INPUTS, kind: str = "binary") -> Any:
+def grown(seed: int, trees: int, inputs: int = INPUTS, depth: int = -1, leaves: int = 31) -> Any:
     rng = np.random.default_rng(seed)
     rows = np.round(rng.normal(size=(400, inputs)), int(rng.integers(0, 9))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan
     happened = np.nan_to_num(rows[:, 0]) * np.nan_to_num(rows[:, 1]) + rng.normal(size=400) > 0.3
-    params = {"objective": kind, "max_depth": depth, "num_leaves": 31, "min_data_in_leaf": 3, "use_missing": False}
-    params |= {"verbosity": -1, "num_threads": 1, "seed": seed, "learning_rate": 0.3}
+    params = {
+        "objective": "binary",
+        "max_depth": depth,
+        "num_leaves": leaves,
+        "min_data_in_leaf": 3,
+        "use_missing": False,
+    }
+    params |= {"use_missing": False, "verbosity": -1, "num_threads": 1, "seed": seed, "learning_rate": 0.3}
     return lightgbm.train(params, lightgbm.Dataset(tidy(rows), happened.astype(np.float32), params=params), trees)
 
 
@@ -32,13 +38,13 @@ def grown(seed: int, depth: int, trees: int, inputs: int = INPUTS, kind: str = "
 def test_they_foresee_what_lightgbm_foresees(
     seed: int, depth: int, trees: int, count: int, data: st.DataObject
 ) -> None:
-    booster = grown(seed, depth, trees)
+    booster = grown(seed, trees, depth=depth, leaves=32)
     rng = np.random.default_rng(seed + 1)
     rows = rng.normal(size=(count, INPUTS)).astype(np.float32)
     for at in range(min(count, 8)):
         rows[at] = data.draw(st.lists(odd, min_size=INPUTS, max_size=INPUTS))
     rows = tidy(rows)
-    forests = forests_of({"engaged": booster.dump_model()}, depth)
+    forests = forests_of({"engaged": booster.dump_model()})
     logits, leaves = forests.leaves(rows)
     if count:
         theirs = np.asarray(booster.predict(rows, raw_score=True))
@@ -52,7 +58,7 @@ def test_a_threshold_that_no_float32_is_splits_as_it_does() -> None:
     threshold = 0.1
     node = {"decision_type": "<=", "split_feature": 0, "threshold": threshold}
     tree = {"tree_structure": {**node, "left_child": {"leaf_value": -1.0}, "right_child": {"leaf_value": 1.0}}}
-    forests = forests_of({"engaged": {"tree_info": [tree]}}, 3)
+    forests = forests_of({"engaged": {"tree_info": [tree]}})
     nearest = np.float32(threshold)
     values = [np.nextafter(nearest, np.float32(-1)), nearest, np.nextafter(nearest, np.float32(1))]
     found = forests.logits(np.array(values, np.float32)[:, None])[:, 0]
@@ -60,38 +66,44 @@ def test_a_threshold_that_no_float32_is_splits_as_it_does() -> None:
 
 
 def test_later_heads_see_what_the_first_one_foresees() -> None:
-    shared = forests_of({"engaged": grown(1, 4, 5).dump_model()}, 4)
+    shared = forests_of({"engaged": grown(1, 5).dump_model()})
     rows = tidy(np.random.default_rng(5).normal(size=(200, INPUTS)).astype(np.float32))
     wider = with_shared(rows, shared)
-    like = grown(2, 4, 5, INPUTS + 1)
-    both = forests_of({"engaged": grown(1, 4, 5).dump_model(), "like": like.dump_model()}, 4)
+    like = grown(2, 5, INPUTS + 1)
+    both = forests_of({"engaged": grown(1, 5).dump_model(), "like": like.dump_model()})
     found = both.logits(rows)
     assert found[:, 1].tolist() == np.asarray(like.predict(wider, raw_score=True)).tolist()
 
 
 def test_what_cannot_be_walked_is_refused() -> None:
-    leaf, half = np.zeros((1, 2)), np.zeros((1, 1), np.float32)
-    bounds, feature = np.array([0, 1]), np.zeros((1, 1), np.uint32)
-    with pytest.raises(ModelError, match="belong together"):
-        Forests(("engaged",), Trees(feature, half, np.zeros((1, 3)), bounds))
-    with pytest.raises(ModelError, match="belong together"):
-        Forests(("engaged",), Trees(feature, half, leaf, np.array([0, 2])))
+    tree = forests_of({"engaged": grown(3, 1).dump_model()}).trees
+    for harm in (
+        {"first": tree.first + 1},
+        {"bounds": np.array([0, 2])},
+        {"leaf": tree.leaf[:, 1:]},
+        {"threshold": tree.threshold[1:]},
+        {"keep": tree.keep * np.uint32(0)},
+    ):
+        with pytest.raises(ModelError, match="belong together"):
+            Forests(("engaged",), tree._replace(**harm))
+    with pytest.raises(ModelError, match="no leaf"):
+        Forests(("engaged",), tree._replace(keep=np.uint32(1) << np.arange(len(tree.keep), dtype=np.uint32)))
     with pytest.raises(ModelError, match="inputs that there are not"):
-        Forests(("engaged",), Trees(feature + 9, half, leaf, bounds)).check(8)
-    with pytest.raises(ModelError, match="deeper than 2"):
-        forests_of({"engaged": grown(3, 5, 2).dump_model()}, 2)
+        Forests(("engaged",), tree).check(int(tree.feature.max()) - 1)
+    with pytest.raises(ModelError, match="more than 32 leaves"):
+        forests_of({"engaged": grown(3, 2, leaves=60).dump_model()})
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 1 << 20), st.integers(0, 6), st.integers(0, 4), st.integers(0, 5), st.integers(1, 3))
 def test_what_is_stacked_is_the_sum_of_its_weights(seed: int, count: int, trees: int, ids: int, heads: int) -> None:
     rng = np.random.default_rng(seed)
-    leaves, hashed = rng.integers(0, 8, (count, trees)).astype(np.uint16), rng.integers(0, 16, (count, ids))
-    weights = rng.normal(size=(trees * 8 + 16, heads)).astype(np.float32)
+    leaves, hashed = rng.integers(0, LEAVES, (count, trees)).astype(np.uint16), rng.integers(0, 16, (count, ids))
+    weights = rng.normal(size=(trees * LEAVES + 16, heads)).astype(np.float32)
     logits = np.zeros((count, heads))
-    stack(leaves, 8, hashed.astype(np.uint32), weights, logits)
+    stack(leaves, hashed.astype(np.uint32), weights, logits)
     for at in range(count):
-        which = [tree * 8 + int(leaves[at, tree]) for tree in range(trees)] + [
-            trees * 8 + int(one) for one in hashed[at]
+        which = [tree * LEAVES + int(leaves[at, tree]) for tree in range(trees)] + [
+            trees * LEAVES + int(one) for one in hashed[at]
         ]
         assert np.allclose(logits[at], sum((weights[row].astype(np.float64) for row in which), np.zeros(heads)))

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feedgen.kernels.forest import LEAVES
 from feedgen.models.stacking import BUCKETS, TOPICS, Pace, Stacked, hashed_ids, keys_of
 
 
@@ -32,27 +33,27 @@ def plain(stacked: Stacked, active: list[list[int]], start: np.ndarray, happened
 @given(st.integers(0, 1 << 20), st.integers(0, 30), st.integers(1, 3), st.integers(1, 3))
 def test_it_learns_as_the_paper_says(seed: int, count: int, trees: int, heads: int) -> None:
     rng = np.random.default_rng(seed)
-    stacked = Stacked.blank(trees * 4, heads)
+    stacked = Stacked.blank(trees, heads)
     stacked.pace = Pace(0.1, 1.0, 0.3, 1.0)
     leaves = rng.integers(0, 4, (count, trees)).astype(np.uint16)
     hashed = (np.arange(2) * 5 + rng.integers(0, 5, (count, 2))).astype(np.uint32)  # no id twice in a row
     start, happened = rng.normal(size=(count, heads)), rng.random((count, heads)) < 0.5
     counts = rng.choice([1.0, 4.0], count)
     active = [
-        [tree * 4 + int(leaf) for tree, leaf in enumerate(row)] + [trees * 4 + int(one) for one in ids]
+        [tree * LEAVES + int(leaf) for tree, leaf in enumerate(row)] + [trees * LEAVES + int(one) for one in ids]
         for row, ids in zip(leaves, hashed, strict=True)
     ]
     z, n, odds = plain(stacked, active, start, happened, counts)
-    foreseen = stacked.learn(leaves, 4, hashed, start, happened, counts)
+    foreseen = stacked.learn(leaves, hashed, start, happened, counts)
     assert np.allclose(foreseen, odds, atol=1e-4)
     assert np.allclose(stacked.z, z, atol=1e-3)
     assert np.allclose(stacked.n, n, atol=1e-3)
 
 
 def test_what_has_learnt_nothing_is_the_trees() -> None:
-    stacked = Stacked.blank(8, 2)
+    stacked = Stacked.blank(3, 2)
     assert not stacked.weights().any()
-    assert stacked.z.shape == (8 + BUCKETS, 2)
+    assert stacked.z.shape == (3 * LEAVES + BUCKETS, 2)
 
 
 def test_ids_have_the_same_buckets_everywhere_and_others_apart() -> None:
