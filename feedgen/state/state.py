@@ -136,8 +136,8 @@ class State(Composite):
                 by_fold.setdefault(fold, []).append(at)
             if event.type == "serve":
                 served.append(at)
-        acting = np.delete(np.arange(len(events)), served)  # what is sent to a viewer is no deed of the viewer
-        self.logins.act_many(actors[acting], ts[acting])
+        # what is sent to a viewer is no deed of the viewer
+        self.logins.act_many(*((np.delete(actors, served), np.delete(ts, served)) if served else (actors, ts)))
         for fold, found in by_fold.items():
             fold([events[at] for at in found], actors[found], ts[found])
         self.posts.reach()
