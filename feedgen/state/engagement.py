@@ -190,8 +190,9 @@ class Engagement(Composite):
         parts = [(given, ts, False), (back, decided.was_ts, True), (never, ts, True)]
         for which, at, taken in parts:
             found = np.flatnonzero(which)
-            values = _pack(at[found], kinds[found], taken)
-            self._enter(viewers[found], posts[found], values, bulk=ids is None)
+            if len(found):
+                values = _pack(at[found], kinds[found], taken)
+                self._enter(viewers[found], posts[found], values, bulk=ids is None)
         likes = np.flatnonzero(on & (kinds == KIND["like"]))
         self.touched.touch(posts[likes], ts[likes])
 

@@ -139,10 +139,12 @@ class State(Composite):
                 by_fold.setdefault(fold, []).append(at)
             if event.type == "serve":
                 served.append(at)
-        acting = np.delete(np.arange(len(events)), served)  # what is sent to a viewer is no deed of the viewer
-        self.logins.act_many(actors[acting], ts[acting])
         kinds = np.array([VISITS.get(event.type, DEED) for event in events], np.int8)
-        self.presence.add(actors[acting].astype(np.int64), np.floor(ts[acting]), kinds[acting])
+        deeds = actors, ts, kinds
+        if served:  # what is sent to a viewer is no deed of the viewer
+            deeds = np.delete(actors, served), np.delete(ts, served), np.delete(kinds, served)
+        self.logins.act_many(*deeds[:2])
+        self.presence.add(deeds[0].astype(np.int64), np.floor(deeds[1]), deeds[2])
         for fold, found in by_fold.items():
             fold([events[at] for at in found], actors[found], ts[found])
         self.posts.reach()
