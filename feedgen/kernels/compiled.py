@@ -9,7 +9,7 @@ from numba.core import config
 
 _ROOM: Final = Path(__file__).parent
 _CONSTANTS: Final = (
-    *("ranking/features", "ranking/heads", "selection/sources", "selection/taste"),
+    *("ranking/exact", "ranking/features", "selection/sources", "selection/taste"),
     *("state/attributes", "state/engagement"),
 )
 """Modules whose constants are compiled in."""

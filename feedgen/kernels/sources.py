@@ -10,7 +10,6 @@ from feedgen.kernels.compiled import compiled
 from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks
 from feedgen.kernels.network import Network
 from feedgen.kernels.picking import Keys, picked
-from feedgen.kernels.taste import match
 from feedgen.selection.sources import MORE
 from feedgen.state.engagement import UNIT
 from feedgen.state.symbols import Names
@@ -58,6 +57,9 @@ def new_followee(
     columns: Columns, marks: Marks, rules: Rules, network: Network, since: NDArray[np.float64], login: float, room: int
 ) -> NDArray[np.int32]:
     """Unseen posts older than the login by authors followed `since` then."""
+    cap = min(rules.new_followee_cap, room)
+    if cap < 1:
+        return network.posts[:0]
     posts, created, owner, mark, oldest = (
         network.posts,
         network.created,
@@ -76,7 +78,7 @@ def new_followee(
         network.recency[found].astype(np.float64),
         -network.created[found],
         columns.posts.names,
-        min(rules.new_followee_cap, room),
+        cap,
     )
 
 
@@ -85,6 +87,8 @@ def of_network(
     columns: Columns, marks: Marks, network: Network, bits: int, wanted: int, login: float, cap: int
 ) -> NDArray[np.int32]:
     """The most popular posts up to `login` whose marks under `bits` are `wanted`."""
+    if cap < 1:
+        return network.posts[:0]
     which, created, mark, popularity = network.posts, network.created, marks.post, columns.shared.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
@@ -102,32 +106,65 @@ def of_network(
 
 
 @compiled
-def beyond(columns: Columns, marks: Marks, rules: Rules, posts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Those that exist by now, by authors outside the network, unseen; in the order given."""
-    found, count = np.empty(len(posts), np.int32), 0
-    mark, near, created, author, now = marks.post, marks.near, columns.posts.created, columns.posts.author, rules.now
-    for post in posts:
-        if not mark[post] & SEEN and created[post] <= now and not near[author[post]]:
+def _is_beyond(columns: Columns, marks: Marks, rules: Rules, post: int) -> bool:
+    """Whether it exists by now, is by an author outside the network, and unseen."""
+    posts = columns.posts
+    return not marks.post[post] & SEEN and posts.created[post] <= rules.now and not marks.near[posts.author[post]]
+
+
+@compiled
+def trending(columns: Columns, marks: Marks, rules: Rules, room: int) -> NDArray[np.int32]:
+    """The first of the trending posts that are from beyond the network."""
+    shared, cap = columns.shared, min(rules.trending_cap, room)
+    found, count = np.empty(max(cap, 0), np.int32), 0
+    for post in shared.pool[: shared.trending]:
+        if count >= cap:
+            break
+        if _is_beyond(columns, marks, rules, post):
             found[count] = post
             count += 1
     return found[:count]
 
 
 @compiled
-def interest(
-    columns: Columns, rules: Rules, cares: NDArray[np.float64], pool: NDArray[np.int32], room: int
-) -> NDArray[np.int32]:
-    """Of the pool, what matches the viewer's taste best."""
-    found, first, count = np.empty(len(pool), np.int32), np.empty(len(pool)), 0
-    popularity, liking = columns.shared.popularity, np.empty(len(pool))
-    match(columns.posts, cares, pool, liking)
-    for at in range(len(pool)):
-        if liking[at] > MORE:
-            found[count] = pool[at]
-            first[count] = -liking[at] * max(popularity[pool[at]] + UNIT, 0)
-            count += 1
-    found, first = found[:count], first[:count]
-    return _cut(found, first, -columns.posts.created[found], columns.posts.names, min(rules.interest_cap, room))
+def _liking(columns: Columns, cares: NDArray[np.float64], post: int) -> float:
+    """What taste.match says of one post."""
+    posts, total = columns.posts, 0.0
+    many, start = np.int64(posts.topic_count[post]), posts.topic_at[post]
+    for place in range(start, start + many):
+        total += cares[posts.topics[place]]
+    return total / many if many else 1.0
+
+
+@compiled
+def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.float64], room: int) -> NDArray[np.int32]:
+    """Of the pool, what matches the viewer's taste best.
+
+    The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
+    mostly after a quarter of it.
+    """
+    cap = min(rules.interest_cap, room)
+    if cap < 1:
+        return columns.shared.pool[:0]
+    popularity, created, names = columns.shared.popularity, columns.posts.created, columns.posts.names
+    found, first, second = np.empty(3 * cap, np.int32), np.empty(3 * cap), np.empty(3 * cap)
+    most, least, count = cares.max() * (1.0 + 1e-9) if len(cares) else 0.0, 0.0, 0
+    for post in columns.shared.pool:
+        worth = max(popularity[post] + UNIT, 0)
+        if count >= cap and most * worth < least:
+            break
+        if not _is_beyond(columns, marks, rules, post):
+            continue
+        liking = _liking(columns, cares, post)
+        if liking <= MORE or (least > 0.0 and liking * worth < least):
+            continue
+        if count == len(found):
+            kept = picked(Keys(first, second, found, names), cap)
+            found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
+            least, count = -first[:cap].max(), cap
+        found[count], first[count], second[count] = post, -liking * worth, -created[post]
+        count += 1
+    return _cut(found[:count], first[:count], second[:count], names, cap)
 
 
 @compiled
@@ -163,10 +200,8 @@ def gather(
     count = _take(marks, into, count, 2, of_network(columns, marks, network, SEEN, 0, login, room))
     room = min(rules.grown_cap, cap - count)
     count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
-    strange = beyond(columns, marks, rules, columns.shared.pool)
-    count = _take(marks, into, count, 4, interest(columns, rules, cares, strange, cap - count))
-    trending = beyond(columns, marks, rules, columns.shared.pool[: columns.shared.trending])
-    count = _take(marks, into, count, 5, trending[: min(rules.trending_cap, cap - count)])
+    count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
+    count = _take(marks, into, count, 5, trending(columns, marks, rules, cap - count))
     mark = marks.post
     for post in into.posts[:count]:
         mark[post] &= ~TAKEN & 255
