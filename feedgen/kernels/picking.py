@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from feedgen.kernels.compiled import compiled
 from feedgen.state.symbols import Names
 
-_FEW: Final = 48
-"""So many are merged at once; more are dealt into cells by their keys first."""
-_DIGIT: Final = 9
-_DIGITS: Final = 1 << _DIGIT
-_LOW_BITS: Final = (1 << 63) - 1
+_FEW: Final = 16
+"""So many are inserted or merged at once; more are dealt."""
+_STEEP: Final = 1e300
 
 
 class Keys(NamedTuple):
@@ -87,14 +85,21 @@ def picked(keys: Keys, count: int) -> NDArray[np.int32]:
 
 @compiled
 def arranged(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The positions in `line` in order; stable. O(n) if few keys are nearly equal or all stand in order already.
+    """The positions in `line` in order; stable. O(n) for keys that are spread, or in order already; O(n log n) for any.
 
-    Comparing costs a wrong guess of the processor every second time, so keys are dealt, not compared: into 2¹⁸ cells by
-    the highest bits that differ, in two rounds; then only those of one cell are merged. O(n log n) if all share one.
+    Every second comparison is a wrong guess of the processor, so keys are dealt into cells by their size first; what
+    shares a cell is inserted, or merged where there is much of it.
     """
     if _in_order(keys, line):
         return line.copy()
-    return _merged(keys, line) if len(line) <= _FEW else _dealt(keys, line)
+    first, low, high = keys.first, np.inf, -np.inf
+    for at in line:
+        low, high = min(low, first[at]), max(high, first[at])
+    cells = 4 * len(line)
+    scale = (cells - 1) / (high - low)
+    if len(line) <= _FEW or not 0.0 < scale < _STEEP:
+        return _merged(keys, line)
+    return _dealt(keys, line, low, scale, cells)
 
 
 @compiled
@@ -108,51 +113,41 @@ def _in_order(keys: Keys, line: NDArray[np.int32]) -> bool:
 
 
 @compiled
-def _cells(first: NDArray[np.float64], line: NDArray[np.int32]) -> NDArray[np.int64]:
-    """By place in `line`, a cell below 2¹⁸ that never falls while the key rises."""
-    bits, low, high = np.empty(len(line), np.int64), np.int64(_LOW_BITS), np.int64(-_LOW_BITS - 1)
-    for at in range(len(line)):
-        whole = np.float64(first[line[at]] + 0.0).view(np.int64)  # −0 + 0 is 0: they are equal
-        whole ^= (whole >> 63) & _LOW_BITS
-        bits[at] = whole
-        low, high = min(low, whole), max(high, whole)
-    spread, shift = np.uint64(high) - np.uint64(low), np.uint64(0)
-    while spread >> shift >= np.uint64(_DIGITS * _DIGITS):
-        shift += np.uint64(1)
-    for at in range(len(line)):
-        bits[at] = np.int64((np.uint64(bits[at]) - np.uint64(low)) >> shift)
-    return bits
+def _dealt(keys: Keys, line: NDArray[np.int32], low: float, scale: float, cells: int) -> NDArray[np.int32]:
+    first, count = keys.first, len(line)
+    cell, starts, places = np.empty(count, np.int32), np.zeros(cells + 1, np.int32), np.empty(count, np.int32)
+    for at in range(count):
+        cell[at] = np.int32((first[line[at]] - low) * scale)  # never falls while the key rises
+        starts[cell[at] + 1] += 1
+    for number in range(cells):
+        starts[number + 1] += starts[number]
+    for at in range(count):
+        places[starts[cell[at]]] = line[at]
+        starts[cell[at]] += 1
+    begin = 0
+    for number in range(cells):
+        end = starts[number]
+        if end - begin > _FEW:
+            places[begin:end] = _merged(keys, places[begin:end])
+        elif end - begin > 1:
+            _insert(keys, places, begin, end)
+        begin = end
+    return places
 
 
 @compiled
-def _dealt(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
-    cells, count = _cells(keys.first, line), len(line)
-    places, turned = np.empty(count, np.int32), np.empty(count, np.int32)
-    starts = np.zeros((2, _DIGITS), np.int32)
-    for cell in cells:
-        starts[0, cell & (_DIGITS - 1)] += 1
-        starts[1, cell >> _DIGIT] += 1
-    before, above = 0, 0
-    for digit in range(_DIGITS):
-        starts[0, digit], before = before, before + starts[0, digit]
-        starts[1, digit], above = above, above + starts[1, digit]
-    for at in range(count):
-        digit = cells[at] & (_DIGITS - 1)
-        places[starts[0, digit]] = at
-        starts[0, digit] += 1
-    for at in places:
-        digit = cells[at] >> _DIGIT
-        turned[starts[1, digit]] = at
-        starts[1, digit] += 1
-    for at in range(count):
-        places[at] = line[turned[at]]
-    first = 0
-    for at in range(1, count + 1):
-        if at == count or cells[turned[at]] != cells[turned[first]]:
-            if at - first > 1:
-                places[first:at] = _merged(keys, places[first:at])
-            first = at
-    return places
+def _insert(keys: Keys, line: NDArray[np.int32], begin: int, end: int) -> None:
+    first = keys.first
+    for at in range(begin + 1, end):
+        one, put = line[at], at
+        mine = first[one]
+        while put > begin:
+            theirs = first[line[put - 1]]
+            if mine > theirs or (mine == theirs and not _tie_before(keys, one, line[put - 1])):
+                break
+            line[put] = line[put - 1]
+            put -= 1
+        line[put] = one
 
 
 @compiled

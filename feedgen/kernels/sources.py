@@ -10,11 +10,15 @@ from feedgen.kernels.compiled import compiled
 from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks
 from feedgen.kernels.network import Network
 from feedgen.kernels.picking import Keys, picked
+from feedgen.kernels.taste import match
 from feedgen.selection.sources import MORE
 from feedgen.state.engagement import UNIT
 from feedgen.state.symbols import Names
 
 SOURCES: Final = ("followed", "new_followee", "popular", "grown", "interest", "trending")
+
+_STEP: Final = 256
+"""Of the pool, looked at in one go."""
 
 
 class Gathered(NamedTuple):
@@ -106,34 +110,17 @@ def of_network(
 
 
 @compiled
-def _is_beyond(columns: Columns, marks: Marks, rules: Rules, post: int) -> bool:
-    """Whether it exists by now, is by an author outside the network, and unseen."""
-    posts = columns.posts
-    return not marks.post[post] & SEEN and posts.created[post] <= rules.now and not marks.near[posts.author[post]]
-
-
-@compiled
-def trending(columns: Columns, marks: Marks, rules: Rules, room: int) -> NDArray[np.int32]:
-    """The first of the trending posts that are from beyond the network."""
-    shared, cap = columns.shared, min(rules.trending_cap, room)
-    found, count = np.empty(max(cap, 0), np.int32), 0
-    for post in shared.pool[: shared.trending]:
-        if count >= cap:
+def beyond(columns: Columns, marks: Marks, rules: Rules, pool: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
+    """The first of them that exist by now, are by authors outside the network, and unseen; in the order given."""
+    found, count = np.empty(min(wanted, len(pool)), np.int32), 0
+    mark, near, created, author, now = marks.post, marks.near, columns.posts.created, columns.posts.author, rules.now
+    for post in pool:
+        if count >= wanted:
             break
-        if _is_beyond(columns, marks, rules, post):
+        if not mark[post] & SEEN and created[post] <= now and not near[author[post]]:
             found[count] = post
             count += 1
     return found[:count]
-
-
-@compiled
-def _liking(columns: Columns, cares: NDArray[np.float64], post: int) -> float:
-    """What taste.match says of one post."""
-    posts, total = columns.posts, 0.0
-    many, start = np.int64(posts.topic_count[post]), posts.topic_at[post]
-    for place in range(start, start + many):
-        total += cares[posts.topics[place]]
-    return total / many if many else 1.0
 
 
 @compiled
@@ -143,27 +130,26 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
     The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
     mostly after a quarter of it.
     """
-    cap = min(rules.interest_cap, room)
-    if cap < 1:
-        return columns.shared.pool[:0]
+    cap, pool = min(rules.interest_cap, room), columns.shared.pool
+    if cap < 1 or not len(cares):
+        return pool[:0]
     popularity, created, names = columns.shared.popularity, columns.posts.created, columns.posts.names
     found, first, second = np.empty(3 * cap, np.int32), np.empty(3 * cap), np.empty(3 * cap)
-    most, least, count = cares.max() * (1.0 + 1e-9) if len(cares) else 0.0, 0.0, 0
-    for post in columns.shared.pool:
-        worth = max(popularity[post] + UNIT, 0)
-        if count >= cap and most * worth < least:
+    most, least, count, liking = cares.max() * (1.0 + 1e-9), 0.0, 0, np.empty(_STEP)
+    for step in range(0, len(pool), _STEP):
+        if count >= cap and most * max(popularity[pool[step]] + UNIT, 0) < least:
             break
-        if not _is_beyond(columns, marks, rules, post):
-            continue
-        liking = _liking(columns, cares, post)
-        if liking <= MORE or (least > 0.0 and liking * worth < least):
-            continue
-        if count == len(found):
-            kept = picked(Keys(first, second, found, names), cap)
-            found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
-            least, count = -first[:cap].max(), cap
-        found[count], first[count], second[count] = post, -liking * worth, -created[post]
-        count += 1
+        strange = beyond(columns, marks, rules, pool[step : step + _STEP], _STEP)
+        match(columns.posts, cares, strange, liking)
+        for at in range(len(strange)):
+            worth = liking[at] * max(popularity[strange[at]] + UNIT, 0)
+            if liking[at] > MORE and worth >= least:
+                if count == len(found):
+                    kept = picked(Keys(first, second, found, names), cap)
+                    found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
+                    least, count = -first[:cap].max(), cap
+                found[count], first[count], second[count] = strange[at], -worth, -created[strange[at]]
+                count += 1
     return _cut(found[:count], first[:count], second[:count], names, cap)
 
 
@@ -201,7 +187,9 @@ def gather(
     room = min(rules.grown_cap, cap - count)
     count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
     count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
-    count = _take(marks, into, count, 5, trending(columns, marks, rules, cap - count))
+    shared = columns.shared
+    wanted = max(min(rules.trending_cap, cap - count), 0)
+    count = _take(marks, into, count, 5, beyond(columns, marks, rules, shared.pool[: shared.trending], wanted))
     mark = marks.post
     for post in into.posts[:count]:
         mark[post] &= ~TAKEN & 255
