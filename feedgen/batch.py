@@ -234,8 +234,8 @@ class BatchMaker:
             ),
             state.engagement.by_post,
             Shared(
-                *(epoch.popularity, epoch.engaged, epoch.pool, len(epoch.trending)),
-                *(ln(epoch.post_rate), ln(epoch.author_rate), ln1p(epoch.followers)),
+                *(epoch.popularity, epoch.engaged, epoch.viewed, epoch.pool, len(epoch.trending)),
+                *(epoch.author_rate, ln(epoch.author_rate), ln1p(epoch.followers)),
                 *(rare, alive),
             ),
             Decays(

@@ -21,7 +21,7 @@ from feedgen.ranking.heads import Heads, configured
 from feedgen.ranking.scorers import finite_or_last
 from feedgen.ranking.spam import SpamDamper
 from feedgen.selection.context import ViewerContext
-from feedgen.selection.epoch import Epoch, epoch_of
+from feedgen.selection.epoch import Epoch, Epochs
 from feedgen.selection.filters import (
     Blocked,
     Deleted,
@@ -121,8 +121,7 @@ class Pipeline:
         names += [f"filter_{name}" for name in (TWICE, *(rule.name for rule in self.filters))]
         self.counted: Counter[str] = Counter(dict.fromkeys([*names, "spam_damped"], 0))
         """Candidates by source, removals by filter, and candidates damped as spam, over all feeds generated so far."""
-        self._epoch_lock = threading.Lock()
-        self._epoch: Epoch | None = None
+        self._epochs = Epochs(state, self._retention_s, self._items)
 
     def generate(self, viewers: Sequence[str], now: float) -> list[Bulk | Exception | None]:
         """A feed for each viewer, in order: None for one never seen, the error for one that failed.
@@ -244,13 +243,8 @@ class Pipeline:
         return ViewerContext(self._state, viewer, now, self._retention_s, *self._grown, self._epoch_at)
 
     def _epoch_at(self, now: float) -> Epoch:
-        """Popularity and trending of (watermark, hour), computed by the first who asks. O(posts) then."""
-        hour = hour_of(now)
-        with self._epoch_lock:
-            epoch = self._epoch
-            if epoch is None or (epoch.watermark, epoch.hour) != (self._state.watermark, hour):
-                epoch = self._epoch = epoch_of(self._state, hour, self._retention_s, self._items)
-            return epoch
+        """Popularity and trending of (watermark, hour), computed by the first who asks."""
+        return self._epochs.at(hour_of(now))
 
 
 def _generation(epoch: Epoch, now: float) -> Generation:

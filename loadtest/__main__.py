@@ -170,6 +170,25 @@ def beside(
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@app.command("fold", epilog="Example: loadtest fold --viewers 5000 --json fold.json")
+def fold(
+    viewers: Annotated[int, typer.Option(min=20, max=100_000, help="Of the seeded network.")] = 5_000,
+    days: Annotated[int, typer.Option(min=2, max=365)] = 30,
+    warm_share: Annotated[float, typer.Option(min=0, max=0.99, help="Events folded first, unmeasured.")] = 0.5,
+    batch_events: Annotated[int, typer.Option(min=1, max=100_000, help="Events folded together.")] = 5_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Events folded a second on one core, an epoch each second included, the log not. Prints one JSON object."""
+    from loadtest.fold_bench import Plan as Folding
+    from loadtest.fold_bench import measure
+
+    plan = Folding(viewers, days, warm_share, batch_events, seed=1)
+    figures = measure(plan, lambda line: print(line, file=sys.stderr))
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
 @app.command("hostile", epilog="Example: loadtest hostile --odd 10000")
 def hostile(
     viewers: Annotated[int, typer.Option(min=10, max=1_000_000, help="Resident feeds.")] = 5_000,

@@ -57,7 +57,7 @@ class _Maker(threading.Thread):
 
 
 def main(viewers: int, resident: int, batch: int) -> None:
-    """Serve `resident` feeds. "go" on stdin starts the generating thread, "stop" ends it and prints how many it made."""
+    """Serve `resident` feeds. "go" on stdin starts the generating thread, "stop" ends it and prints how many."""
     crowd, settings = draw(viewers, 500, 0.85, 5, 100, 1), Settings()
     state = State(settings.state, settings.ranking)
     for load_part in (people_into, posts_into, follows_into, deeds_into):

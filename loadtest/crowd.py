@@ -37,8 +37,8 @@ def draw(viewers: int, followees: int, posts_each: float, likes_each: int, seen_
     for rows in _parts(viewers, each):
         who = np.arange(rows.start, rows.stop, dtype=np.int32)[:, None]
         apart = rng.integers(0, viewers - each, (len(who), each), dtype=np.int32)
-        apart = np.sort(apart, axis=1) + np.arange(each, dtype=np.int32)  # each once
-        authors[rows] = (apart + 1 + who) % viewers
+        once = np.sort(apart, axis=1) + np.arange(1, each + 1, dtype=np.int32)  # each once
+        authors[rows] = (once + who) % viewers
     posts = max(1, round(viewers * posts_each))
     author = rng.integers(0, viewers, posts, dtype=np.int32)
     created = NOW - _DAY_S * (0.01 + 2.9 * rng.random(posts))

@@ -13,7 +13,6 @@ from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
 from feedgen.pipeline import Pipeline, Ranked
-from feedgen.state.lists import Lists
 from feedgen.state.state import State
 from feedgen.state.symbols import Names, Symbols
 from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, events, folded
@@ -161,29 +160,3 @@ def test_places_are_explored_as_diversity_explores_them(count: int, share: float
     mixing.explore(order, diversity.seeds(key).copy(), share, explored)
     expected, drawn = diversity.explore(list(range(count)), share, key)
     assert (order.tolist(), explored.tolist()) == (expected, drawn.tolist())
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 9), st.sampled_from(("append", "drop", "put", "extend")))))
-def test_lists_hold_what_lists_hold(deeds: list[tuple[int, int, str]]) -> None:
-    lists, plainly = Lists(np.int32), {owner: list[int]() for owner in range(5)}
-    for owner, value, deed in deeds:
-        own = plainly[owner]
-        if deed == "append":
-            lists.append(owner, value)
-            own.append(value)
-        elif deed == "extend":
-            lists.extend(owner, [value] * abs(value))
-            own.extend([value] * abs(value))
-        elif deed == "put":
-            lists.put(owner, np.arange(value + 9, dtype=np.int32))
-            plainly[owner] = list(range(value + 9))
-        else:
-            at = lists.drop(owner, value)
-            assert at == (own.index(value) if value in own else -1)
-            own[:] = [*own[:at], *own[at + 1 :]] if at >= 0 else own
-        starts, counts, values = lists.spans
-        for one, expected in plainly.items():
-            assert lists.of(one).tolist() == expected
-            if one < len(starts):
-                assert values[starts[one] : starts[one] + counts[one]].tolist() == expected

@@ -20,12 +20,13 @@ TOLD: Final = {
     *("users", "post_ids", "watermark", "logins.last", "logins.active"),
     *(f"graph.{name}" for name in ("follows", "bars", "followers", "barred")),
     *(f"posts.{name}" for name in ("author", "created", "deleted", "withheld", "reviews", "event", "ids", "recent")),
+    *("posts.engaged", "posts.viewed"),
     *(f"about_posts.{name}" for name in ("language", "min_age", "sensitive", "media")),
     *(f"about_posts.{name}" for name in ("topics", "topic_at", "topic_count", "posts_about", "edits")),
     *(f"about_users.{name}" for name in ("language", "birth_year", "utc_offset_min", "verified", "location")),
     *("about_users.stamps", "about_users.locations"),
-    *(f"engagement.{name}" for name in ("switches", "by_post", "by_viewer", "counts")),
-    *(f"impressions.{name}" for name in ("seen", "served", "views", "hidden")),
+    *(f"engagement.{name}" for name in ("switches", "by_post", "by_viewer")),
+    *(f"impressions.{name}" for name in ("seen", "served", "hidden")),
 }
 """Columns, by the beginning of their names, that are told below, so that a new one cannot be forgotten."""
 
@@ -124,6 +125,10 @@ def _posts(state: State, now: float) -> dict[str, Any]:
             if any(posts.created[post] >= since for post in recent)
         ),
         "live_count": posts.live_count,
+        **{
+            kind: (tally.total, sorted(zip(state.users.names, tally.by_author(len(state.users)).tolist(), strict=True)))
+            for kind, tally in (("engaged", posts.engaged), ("viewed", posts.viewed))
+        },
     }
 
 

@@ -44,10 +44,11 @@ class Shared(NamedTuple):
     """What the viewers of one (watermark, hour) share: see selection.epoch.Epoch, and Taste for the last two."""
 
     popularity: NDArray[np.int64]
-    engaged: NDArray[np.int64]
+    engaged: NDArray[np.int32]
+    viewed: NDArray[np.int32]
     pool: NDArray[np.int32]
     trending: int
-    log_post_rate: NDArray[np.float64]
+    author_rate: NDArray[np.float64]
     log_author_rate: NDArray[np.float64]
     log_followers: NDArray[np.float64]
     rarity: NDArray[np.float64]

@@ -9,8 +9,8 @@ from numba.core import config
 
 _ROOM: Final = Path(__file__).parent
 _CONSTANTS: Final = (
-    *("ranking/exact", "ranking/features", "selection/sources", "selection/taste"),
-    *("diversity", "state/attributes", "state/engagement"),
+    *("diversity", "ranking/exact", "ranking/features", "selection/epoch", "selection/sources", "selection/taste"),
+    *("state/attributes", "state/engagement"),
 )
 _CALLED: Final = ("state/deciding", "state/moments")
 

@@ -12,6 +12,7 @@ from feedgen.kernels.marks import Marks, Past, list_of
 from feedgen.kernels.network import Network
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
+from feedgen.selection.epoch import PRIOR_VIEWS
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
 
 ROWS: Final = len(FEATURES)
@@ -175,22 +176,23 @@ def _post_rows(
     columns: Columns, marks: Marks, rules: Rules, viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
     """freshness, recency, post_rate, engagement, momentum, network."""
-    created, post_rate, now = columns.posts.created, columns.shared.log_post_rate, rules.now
+    created, author_of, now = columns.posts.created, columns.posts.author, rules.now
+    engaged, viewed, author_rate = columns.shared.engaged, columns.shared.viewed, columns.shared.author_rate
     fresh_s, recent_s, count = rules.fresh_s, rules.recent_s, len(posts)
     found = np.empty((4, count))
     _engagement(columns, marks.near, viewer, posts, found)
     for at in range(count):
-        age_s = max(now - created[posts[at]], 0.0)
+        post = posts[at]
+        age_s = max(now - created[post], 0.0)
         rows[0, at], rows[1, at] = age_s / fresh_s, age_s / recent_s
-        rows[9, at] = post_rate[posts[at]]
-    for row in range(2):
-        for at in range(count):
-            rows[row, at] = -ln(1.0 + rows[row, at])
-    for row in range(4):
-        for at in range(count):
-            found[row, at] = signed_ln1p(found[row, at])
+        prior = PRIOR_VIEWS * author_rate[author_of[post]]
+        rows[9, at] = (max(engaged[post], 0) + prior) / (viewed[post] + 1 + PRIOR_VIEWS)
     for at in range(count):
-        rows[12, at], rows[13, at], rows[14, at] = found[0, at], found[1, at] - found[3, at], found[2, at]
+        rows[0, at], rows[1, at] = -ln(1.0 + rows[0, at]), -ln(1.0 + rows[1, at])
+        rows[9, at] = ln(rows[9, at])
+    for at in range(count):
+        rows[12, at], rows[14, at] = signed_ln1p(found[0, at]), signed_ln1p(found[2, at])
+        rows[13, at] = signed_ln1p(found[1, at]) - signed_ln1p(found[3, at])
 
 
 @compiled

@@ -76,7 +76,7 @@ class FeatureMaker:
                 _follows_back(context, author),
                 context.near[author].astype(np.float64),
                 ln1p(match(state, context.taste, posts)),
-                ln(epoch.post_rate[posts]),
+                ln(epoch.post_rates(posts, author)),
                 ln(epoch.author_rate[author]),
                 ln1p(epoch.followers[author]),
                 *self._post_engagement(context, posts),

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from feedgen.state.columns import SECONDS_PER_HOUR, Column, Composite, Part
 from feedgen.state.counting import add_units, sum_units
+from feedgen.state.journal import Journal
 from feedgen.state.lists import Lists, Spans
+from feedgen.state.tally import Tally
 from feedgen.state.toggles import Toggles
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
@@ -121,14 +123,16 @@ def windows(engagements: Engagements, now_hour: int) -> dict[str, dict[str, int]
 class Engagement(Composite):
     """Engagements of everyone, by post and by viewer: 16 bytes, a like or rejection 12 more and its event's id.
 
-    And 24 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
+    And 16 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
     """
 
-    def __init__(self, popularity: Decay) -> None:
+    def __init__(self, popularity: Decay, engaged: Tally, touched: Journal) -> None:
+        """`engaged`: where those in favour are counted."""
         self._switches = Toggles()  # right: post × _WAYS + _SWITCHED
         self._by_post = Lists(np.int64)
         self._by_viewer = Lists(np.int64)
-        self._counts = Column(np.int32)
+        self._engaged = engaged
+        self._touched = touched
         self._size = Column(np.int64, 0, 1)
         self._popularity = popularity
         self._cache_lock = threading.Lock()
@@ -141,7 +145,6 @@ class Engagement(Composite):
             "switches": self._switches,
             "by_post": self._by_post,
             "by_viewer": self._by_viewer,
-            "counts": self._counts,
             "size": self._size,
         }
 
@@ -197,13 +200,12 @@ class Engagement(Composite):
             return
         self._size[0] += len(posts)
         self._by_post.append_many(posts, viewers.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
+        self._touched.note(posts)
         self._remember(posts, values)
         favour = np.flatnonzero(values >> 1 & KIND_MASK < AGAINST)
         viewers, posts, values = viewers[favour], posts[favour], values[favour]
         self._by_viewer.append_many(viewers, posts.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
-        if len(posts):
-            self._counts.reach(int(posts.max()) + 1)
-            np.add.at(self._counts.values, posts, (1 - 2 * (values & BACK)).astype(np.int32))
+        self._engaged.add(posts, 1 - 2 * (values & BACK))
 
     def _remember(self, posts: NDArray[np.integer[Any]], values: NDArray[np.int64]) -> None:
         if self._cache_hour < 0:
@@ -241,13 +243,13 @@ class Engagement(Composite):
     def counts(self, posts: int) -> NDArray[np.int64]:
         """Standing engagements in favour of each post, whatever their kind; a copy of `posts` entries. O(posts)."""
         counts = np.zeros(posts, np.int64)
-        counts[: self._counts.count] = self._counts.values
+        counts[: len(self._engaged.by_post)] = self._engaged.by_post
         return counts
 
     def popularity(self, now_hour: int, posts: int) -> NDArray[np.int64]:
-        """Decayed weighted engagements of everyone by post, in UNITs; a copy of `posts` entries.
+        """Decayed weighted engagements of everyone by post, in UNITs; `posts` entries, a view until the next fold.
 
-        O(all engagements) once an hour, then O(new ones + posts). Safe in several threads at once.
+        O(posts + all engagements) once an hour, then O(new ones). Safe in several threads at once.
         """
         with self._cache_lock:
             table = self._popularity.table(now_hour)
@@ -260,7 +262,7 @@ class Engagement(Composite):
             posts_, values = self._fresh
             add_units(table, posts_.values, values.values, now_hour, self._cache.values)
             posts_.count = values.count = 0
-            return self._cache.values.copy()
+            return self._cache.values[:posts]
 
     def __len__(self) -> int:
         return int(self._size[0])

@@ -6,9 +6,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import Column, Composite, Part
+from feedgen.state.columns import Composite, Part
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.symbols import Symbols
+from feedgen.state.tally import Tally
 
 _DAY_S: Final = 86_400
 _POST_MASK: Final = (1 << 32) - 1
@@ -75,17 +76,18 @@ class LatestPosts(Composite):
 class Impressions(Composite):
     """`seen`: reported by the client as viewed. `served`: sent to the client, which may not have shown it.
 
-    8 bytes for each post of a viewer's, 16 a viewer, 4 a post; what Lists leave unused.
+    8 bytes for each post of a viewer's, and 48 a viewer; what Lists leave unused.
     """
 
-    def __init__(self, posts: Symbols, days: float, per_viewer: int) -> None:
+    def __init__(self, posts: Symbols, days: float, per_viewer: int, viewed: Tally) -> None:
+        """`viewed`: where what is seen is counted."""
         self.seen = LatestPosts(posts, days, per_viewer)
         self.served = LatestPosts(posts, days, per_viewer)
-        self._views = Column(np.int32)
+        self._viewed = viewed
         self._hidden = Lists(np.int32)
 
     def _parts(self) -> Mapping[str, Part]:
-        return {"seen": self.seen, "served": self.served, "views": self._views, "hidden": self._hidden}
+        return {"seen": self.seen, "served": self.served, "hidden": self._hidden}
 
     def see_many(
         self,
@@ -99,8 +101,7 @@ class Impressions(Composite):
         if not len(posts):
             return
         self.seen.add_many(viewers, posts, ts, bulk=bulk)
-        self._views.reach(int(posts.max()) + 1)
-        np.add.at(self._views.values, posts, np.int32(1))
+        self._viewed.add(posts, np.ones(len(posts), np.int32))
 
     def hide(self, viewer: int, post: int) -> None:
         """The viewer hid, reported or was not interested in the post. O(hidden)."""
@@ -110,7 +111,7 @@ class Impressions(Composite):
     def views(self, posts: int) -> NDArray[np.int64]:
         """How often each post was seen, by anyone; a copy of `posts` entries. O(posts)."""
         counts = np.zeros(posts, np.int64)
-        counts[: self._views.count] = self._views.values
+        counts[: len(self._viewed.by_post)] = self._viewed.by_post
         return counts
 
     def hidden_from(self, viewer: int) -> NDArray[np.int64]:

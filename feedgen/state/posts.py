@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.state.columns import Column, Composite, Part
+from feedgen.state.journal import Journal
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.stamps import Stamps
 from feedgen.state.symbols import Symbols
+from feedgen.state.tally import Tally
 from feedgen.state.toggles import Toggles
 
 UNKNOWN: Final = -1
@@ -23,17 +25,18 @@ may page on through a feed that has been stale for a day, as of when it was made
 class Posts(Composite):
     """Columns by dense post index; a post may be known by an engagement before its own event comes.
 
-    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`, `withheld`: bool. 18
-    bytes a post and its event's id, 4 and 16 an author for what is recent, 44 for each post that was ever reviewed.
+    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`, `withheld`: bool. 26
+    bytes a post and its event's id, 4 for what is recent; 32 an author; 44 for each post that was ever reviewed.
     """
 
-    def __init__(self, symbols: Symbols, retention_s: float, per_author: int) -> None:
+    def __init__(self, symbols: Symbols, retention_s: float, per_author: int, touched: Journal) -> None:
         """An author's recent posts are the newest `per_author`.
 
         Those `retention_s` and three days older than the newest post of everyone leave when their author posts again:
         whoever reads an author's list sets the bound on `created`.
         """
         self._symbols = symbols
+        self._touched = touched
         self._retention_s = retention_s + _SLACK_S
         self._per_author = per_author
         self._author = Column(np.int32, UNKNOWN)
@@ -46,6 +49,10 @@ class Posts(Composite):
         self._recent = Lists(np.int32)
         self._newest = Column(np.float64, 0.0, 1)
         self.live_count = 0
+        self.engaged = Tally(self._author, base=0)
+        """Standing engagements in favour of each post, whatever their kind and time."""
+        self.viewed = Tally(self._author, base=1)
+        """How often each was seen, by anyone."""
 
     def _parts(self) -> Mapping[str, Part]:
         return {
@@ -58,6 +65,8 @@ class Posts(Composite):
             "ids": self._ids,
             "recent": self._recent,
             "newest": self._newest,
+            "engaged": self.engaged,
+            "viewed": self.viewed,
         }
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
@@ -71,6 +80,8 @@ class Posts(Composite):
         if count > self._author.count:
             for column in (self._author, self._created, self._deleted, self._withheld, self._event):
                 column.reach(count)
+            self.engaged.reach(count)
+            self.viewed.reach(count)
 
     def create_many(
         self,
@@ -85,6 +96,7 @@ class Posts(Composite):
         that takes the post from an author at the cap. `ids` None for a bulk: all are "".
         """
         self.reach()
+        self._touched.note(posts)
         _, first = np.unique(posts, return_index=True)
         new = np.zeros(len(posts), np.bool_)
         new[first] = True
@@ -107,6 +119,8 @@ class Posts(Composite):
             return
         self._author.values[posts] = authors
         self._created.values[posts] = ts
+        self.engaged.claim(posts, authors)
+        self.viewed.claim(posts, authors)
         self.live_count += int(np.count_nonzero(~self._deleted.values[posts]))
         self._newest[0] = max(float(self._newest[0]), float(ts.max()))
         order = np.lexsort((ts, authors))
@@ -132,6 +146,9 @@ class Posts(Composite):
             return False
         self._leave(known, post)
         self._author[post] = author
+        for tally in (self.engaged, self.viewed):
+            tally.leave(post, known)
+            tally.claim(np.array([post]), np.array([author]))
         self._created[post] = ts
         self._event[post] = self._ids.keep(event_id)
         self._newest[0] = max(float(self._newest[0]), ts)
@@ -149,6 +166,7 @@ class Posts(Composite):
         self.reach()
         if not self._deleted[post]:
             self._deleted[post] = True
+            self._touched.note(np.array([post]))
             self.live_count -= int(self._author[post] != UNKNOWN)
 
     def review(self, post: int, withheld: bool, ts: float, event_id: str) -> None:
@@ -157,6 +175,7 @@ class Posts(Composite):
         keys = np.array([post >> _REVIEW_BITS]), np.array([post]), np.array([withheld])
         if self._reviews.decide_many(*keys, np.array([ts]), [event_id]).won[0]:
             self._withheld[post] = withheld
+            self._touched.note(np.array([post]))
 
     def _insert(self, author: int, post: int) -> None:
         """Into the author's recent posts, oldest first by (created, id). O(recent posts)."""

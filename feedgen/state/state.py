@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.engagement import KIND, KINDS, Decay, Engagement, by_half_life
 from feedgen.state.graph import BLOCK, MUTE, Graph
 from feedgen.state.impressions import Impressions
+from feedgen.state.journal import Journal
 from feedgen.state.logins import Logins
 from feedgen.state.posts import Posts
 from feedgen.state.symbols import Symbols
@@ -51,11 +52,15 @@ class State(Composite):
         self.topic_names = Symbols()
         self.languages = Symbols()
         self.graph = Graph()
-        self.posts = Posts(self.post_ids, settings.retention_days * _DAY_S, settings.posts_per_author)
+        self.touched = Journal()
+        retention_s = settings.retention_days * _DAY_S
+        self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.touched)
         self.about_posts = PostAttributes(self.topic_names, self.languages)
         self.about_users = UserAttributes(self.languages)
-        self.engagement = Engagement(Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours)))
-        self.impressions = Impressions(self.post_ids, settings.seen_days, settings.seen_per_viewer)
+        popularity = Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours))
+        self.engagement = Engagement(popularity, self.posts.engaged, self.touched)
+        seen = settings.seen_days, settings.seen_per_viewer
+        self.impressions = Impressions(self.post_ids, *seen, self.posts.viewed)
         self.logins = Logins()
         self._watermark = Column(np.int64, 0, 1)
         self._folds: dict[str, Callable[[Sequence[Event], Ints, Floats], None]] = {
@@ -90,6 +95,11 @@ class State(Composite):
             "logins": self.logins,
             "watermark": self._watermark,
         }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See columns.Part."""
+        super().restore(columns)
+        self.touched.forget()
 
     @property
     def watermark(self) -> int:

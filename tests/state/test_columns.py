@@ -73,7 +73,7 @@ def test_a_cache_of_popularity_is_not_taken_for_that_of_another_state() -> None:
     before = state.engagement.popularity(hour, 1).tolist()
     columns = {name: values.copy() for name, values in state.columns().items()}
     story.tell("w", "like", "p")
-    assert state.engagement.popularity(hour, 1).tolist() > before
+    assert state.engagement.popularity(hour, 1)[0] > before[0]
     state.restore(columns)
     assert state.engagement.popularity(hour, 1).tolist() == before
 

@@ -4,8 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedgen.state.columns import Column
 from feedgen.state.impressions import Impressions
 from feedgen.state.symbols import Symbols
+from feedgen.state.tally import Tally
 from tests.worlds import DAY
 
 views = st.lists(st.tuples(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 6)), max_size=30)
@@ -19,6 +21,11 @@ def names() -> Symbols:
     return symbols
 
 
+def impressions_of(posts: Symbols, days: float, per_viewer: int) -> Impressions:
+    """Of posts nobody claimed."""
+    return Impressions(posts, days, per_viewer, Tally(Column(np.int32), base=1))
+
+
 def see(impressions: Impressions, posts: list[int], ts: float) -> None:
     """Viewer 0 sees posts."""
     impressions.see_many(np.zeros(len(posts), np.int32), np.array(posts, np.int32), np.full(len(posts), ts))
@@ -29,7 +36,7 @@ def test_it_keeps_the_latest_by_day_then_id(
     found: list[tuple[list[int], int]], bound: int, days: float, today: int
 ) -> None:
     symbols = names()
-    impressions = Impressions(symbols, days, bound)
+    impressions = impressions_of(symbols, days, bound)
     last: dict[int, int] = {}
     for posts, day in found:
         see(impressions, posts, (1_000 + day) * DAY + 5.0)
@@ -45,7 +52,7 @@ def test_it_keeps_the_latest_by_day_then_id(
 
 
 def test_what_was_served_is_kept_apart_from_what_was_seen() -> None:
-    impressions = Impressions(names(), 90.0, 5)
+    impressions = impressions_of(names(), 90.0, 5)
     impressions.served.add_many(np.array([0, 0]), np.array([4, 7]), np.full(2, 1_000 * DAY))
     see(impressions, [7], 1_001 * DAY)
     assert [part.tolist() for part in impressions.seen.of(0, 1_001 * DAY)] == [[7], [1_001]]
@@ -55,13 +62,13 @@ def test_what_was_served_is_kept_apart_from_what_was_seen() -> None:
 
 
 def test_a_viewer_nobody_met_has_seen_nothing() -> None:
-    impressions = Impressions(names(), 90.0, 5)
+    impressions = impressions_of(names(), 90.0, 5)
     assert impressions.seen.of(3, 1e9)[0].tolist() == []
     assert impressions.hidden_from(3).tolist() == []
 
 
 def test_a_whole_day_counts() -> None:
-    impressions = Impressions(names(), 90.0, 5)
+    impressions = impressions_of(names(), 90.0, 5)
     see(impressions, [4], 1_000 * DAY + 10.0)
     assert impressions.seen.of(0, 1_091 * DAY - 1.0)[0].tolist() == [4]
     assert impressions.seen.of(0, 1_091 * DAY)[0].tolist() == []
