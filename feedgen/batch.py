@@ -66,13 +66,14 @@ class Scratch(threading.local):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
-    def room(self, viewers: int, items: int) -> Room:
-        """For so many viewers, `AT_ONCE` at most, with at most so many items each."""
-        room = self._room or _room(AT_ONCE, items)
-        self._room = room
+    def room(self, viewers: int, items: int, *, staged: bool) -> Room:
+        """For so many viewers, `AT_ONCE` at most, with at most so many items each; `staged`: and their features."""
+        room = self._room
+        if room is None or len(room.picked.features) < staged:
+            room = self._room = _room(AT_ONCE, items, AT_ONCE if staged else 0)
         rows = slice(viewers)
         picked, packed = Picked(*_first(rows, room.picked)), packing.Packed(*_first(rows, room.packed))
-        return Room(picked, packed, room.arena)
+        return Room(picked if staged else picked._replace(features=picked.features[:0]), packed, room.arena)
 
     def keep(self, arena: NDArray[np.uint8]) -> None:
         """The arena that the last batch needed is there for the next one."""
@@ -94,7 +95,7 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     )
 
 
-def _room(viewers: int, items: int) -> Room:
+def _room(viewers: int, items: int, staged: int) -> Room:
     shape = (viewers, items)
     picked = Picked(
         counts=np.empty(viewers, np.int64),
@@ -102,7 +103,7 @@ def _room(viewers: int, items: int) -> Room:
         origin=np.empty(shape, np.uint8),
         damped=np.empty(shape, np.bool_),
         scores=np.empty(shape),
-        features=np.empty((0, items, len(FEATURES))),
+        features=np.empty((staged, items, len(FEATURES))),
     )
     packed = packing.Packed(
         ids=np.empty((viewers, 2, 4), np.int64),
@@ -146,11 +147,12 @@ class BatchMaker:
         settings, state, scratch = self._settings, self._state, self._scratch
         columns, rules = self._columns_at(epoch), self._rules(now)
         marks = scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
-        room = scratch.room(len(viewers), settings.feed.items)
+        room = scratch.room(len(viewers), settings.feed.items, staged=False)
         tally = Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
         select(columns, marks, rules, self._viewers(viewers, now), self._scoring(heads), room.picked, tally)
         # Here stage two scores the picked anew: of viewer v the n = picked.counts[v] posts picked.posts[v, :n], into
-        # picked.scores[v, :n]; `mix` puts them in that order. Their features are there if `_room` gives them room.
+        # picked.scores[v, :n]; `mix` puts them in that order. With room that is `staged`, picked.features[v, :n] hold
+        # their features.
         generation = Generation(epoch.watermark, round(now * 1000))
         source = packing.Source(
             *(columns.posts.author, columns.posts.created, columns.posts.media),
