@@ -1,6 +1,8 @@
 """Kernels: each equal to a plain twin; a batch makes the same bytes as the stages one by one."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 
 import msgspec
 import numpy as np
@@ -77,6 +79,22 @@ def test_a_batch_makes_the_same_bytes_as_the_stages_one_by_one(
             counted[f"filter_{name}"] += count
         counted["spam_damped"] += int(np.count_nonzero(ranked.all_damped))
     assert dict(pipeline.counted) == counted
+
+
+@settings(max_examples=50, deadline=None)
+@given(events(), st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_neither_the_size_of_batches_nor_another_thread_changes_a_byte(found: list[Event], sizes: list[int]) -> None:
+    pipeline = Pipeline(folded(found), SMALL)
+    whole = pipeline.generate(PEOPLE, NOW)
+    parts, rest = list[tuple[str, ...]](), PEOPLE
+    for size in cycle(sizes):
+        parts, rest = [*parts, rest[:size]], rest[size:]
+        if not rest:
+            break
+    with ThreadPoolExecutor(2) as threads:
+        made = list(threads.map(lambda part: pipeline.generate(part, NOW), [*parts, PEOPLE]))
+    assert [feed for part in made[:-1] for feed in part] == whole
+    assert made[-1] == whole
 
 
 def test_a_batch_larger_than_what_is_held_at_once_and_one_that_grows() -> None:
