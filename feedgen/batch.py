@@ -1,67 +1,59 @@
 """Feeds of a batch of viewers by the compiled kernels: state's columns in, bulk columns out.
 
-Between two kernels numpy takes the logarithms. Several threads may make batches at once; each has its own scratch.
+Several threads may make batches at once; each has its own scratch.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from hashlib import shake_128
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.config import Settings
+from feedgen.diversity import seeds
 from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
 from feedgen.kernels import packing
 from feedgen.kernels.columns import Columns, Decays, PeopleColumns, PostColumns, Rules, Shared, Viewers
-from feedgen.kernels.features import ROWS, logs
 from feedgen.kernels.filters import FILTERS
 from feedgen.kernels.marks import Marks
-from feedgen.kernels.mixing import Mixed, Mixing, mix
-from feedgen.kernels.scoring import Picked, Scoring, pick
-from feedgen.kernels.selecting import Selected, select
+from feedgen.kernels.mixing import Mixing, mix
+from feedgen.kernels.scoring import Picked, Scoring
+from feedgen.kernels.selecting import Tally, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
 from feedgen.models import warming as models
 from feedgen.models.ranker import LineUp, Ranker
+from feedgen.ranking.exact import ln, ln1p
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.selection.taste import rarity
 from feedgen.state.columns import SECONDS_PER_HOUR
+from feedgen.state.engagement import UNIT
 from feedgen.state.state import State, weights_by_kind
 
-AT_ONCE: Final = 16
-"""Viewers whose candidates are held at once: their features, 16 × 2,000 × 16 floats, are 4 MB."""
+AT_ONCE: Final = 64
+"""Viewers whose records are held at once, 25 KB each; a call of the kernels costs 60 µs, whatever their number."""
 _NOBODYS: Final = -2
 """A language that no post is in."""
 _HALF_LIVES: Final = 100.0
 """After so many nothing is left of an engagement, whatever it weighs."""
 _DAY_S: Final = 86_400.0
+_FADING_HOURS: Final = 24 * 366
 
 
 class Room(NamedTuple):
-    """Where a batch is put: by viewer, and by viewer and candidate or place."""
+    """Where a batch is put, by viewer and place; `arena`: the bytes of its ids."""
 
-    selected: Selected
     picked: Picked
-    mixed: Mixed
-
-    def of(self, viewers: int) -> "Room":
-        """The part for the first so many viewers; views."""
-        rows, selected, picked, mixed = slice(viewers), *self
-        parts = (part[rows] for part in (selected.named, selected.removed, selected.gathered))
-        return Room(
-            Selected(selected.bounds[: viewers + 1], *selected[1:5], *parts),
-            Picked(picked.counts[rows], picked.candidate[rows], picked.scores[rows]),
-            Mixed(mixed.candidate[rows], mixed.adjusted[rows], mixed.explored[rows]),
-        )
+    packed: packing.Packed
+    arena: NDArray[np.uint8]
 
 
 class Scratch(threading.local):
@@ -78,11 +70,23 @@ class Scratch(threading.local):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
-    def room(self, viewers: int, candidates: int, items: int) -> Room:
-        """For so many viewers, with at most so many candidates and items each."""
-        if self._room is None or len(self._room.selected.gathered) < viewers:
-            self._room = _room(max(viewers, AT_ONCE), candidates, items)
-        return self._room.of(viewers)
+    def room(self, viewers: int, items: int, *, staged: bool) -> Room:
+        """For so many viewers, `AT_ONCE` at most, with at most so many items each; `staged`: and their features."""
+        room = self._room
+        if room is None or len(room.picked.features) < staged:
+            room = self._room = _room(AT_ONCE, items, AT_ONCE if staged else 0)
+        rows = slice(viewers)
+        picked, packed = Picked(*_first(rows, room.picked)), packing.Packed(*_first(rows, room.packed))
+        return Room(picked if staged else picked._replace(features=picked.features[:0]), packed, room.arena)
+
+    def keep(self, arena: NDArray[np.uint8]) -> None:
+        """The arena that the last batch needed is there for the next one."""
+        if self._room is not None and len(arena) > len(self._room.arena):
+            self._room = self._room._replace(arena=arena)
+
+
+def _first(rows: slice, parts: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    return (part[rows] for part in parts)
 
 
 def _marks(posts: int, users: int, topics: int) -> Marks:
@@ -95,29 +99,31 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     )
 
 
-def _room(viewers: int, candidates: int, items: int) -> Room:
-    most = viewers * candidates
-    selected = Selected(
-        bounds=np.zeros(viewers + 1, np.int64),
-        posts=np.empty(most, np.int32),
-        origin=np.empty(most, np.uint8),
-        damped=np.empty(most, np.bool_),
-        rows=np.empty((ROWS, most)),
-        named=np.empty((viewers, len(SOURCES)), np.int64),
-        removed=np.empty((viewers, len(FILTERS)), np.int64),
-        gathered=np.empty(viewers, np.int64),
-    )
+def _room(viewers: int, items: int, staged: int) -> Room:
+    shape = (viewers, items)
     picked = Picked(
         counts=np.empty(viewers, np.int64),
-        candidate=np.empty((viewers, items), np.int64),
-        scores=np.empty((viewers, items)),
+        posts=np.empty(shape, np.int32),
+        origin=np.empty(shape, np.uint8),
+        damped=np.empty(shape, np.bool_),
+        scores=np.empty(shape),
+        features=np.empty((staged, items, len(FEATURES))),
     )
-    mixed = Mixed(
-        candidate=np.empty((viewers, items), np.int64),
-        adjusted=np.empty((viewers, items)),
-        explored=np.empty((viewers, items), np.bool_),
+    packed = packing.Packed(
+        ids=np.empty((viewers, 2, 4), np.int64),
+        ends=np.empty((viewers, 2, items), np.uint32),
+        authors=np.empty(viewers, np.int64),
+        author_of=np.empty(shape, np.uint16),
+        author_of_8=np.empty(shape, np.uint8),
+        scores=np.empty(shape, np.float32),
+        finite=np.empty(viewers, np.bool_),
+        whole=np.empty(viewers, np.bool_),
+        seconds=np.empty(shape, np.uint32),
+        created=np.empty(shape),
+        origin=np.empty(shape, np.uint8),
+        explored=np.empty((viewers, (items + 7) // 8), np.uint8),
     )
-    return Room(selected, picked, mixed)
+    return Room(picked, packed, np.empty(2 * 8 * viewers * items, np.uint8))
 
 
 class BatchMaker:
@@ -147,42 +153,66 @@ class BatchMaker:
     def _made(
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
-        settings, state = self._settings, self._state
+        settings, state, scratch = self._settings, self._state, self._scratch
         columns, rules = self._columns_at(epoch), self._rules(now)
-        marks = self._scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
-        room = self._scratch.room(len(viewers), settings.selection.fetch_cap, settings.feed.items)
-        selected, picked, mixed = room
-        select(columns, marks, rules, self._viewers(viewers, now), selected)
-        logs(selected.rows[:, : selected.bounds[-1]])
-        pick(columns, self._scoring(self._ranker.heads(line_up)), selected, picked)
-        self._rescore(line_up, viewers, selected, picked, now)
+        marks = scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
+        staged = bool(line_up.versions or line_up.missing)
+        room = scratch.room(len(viewers), settings.feed.items, staged=staged)
+        tally = Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
+        scoring = self._scoring(self._ranker.heads(line_up))
+        select(columns, marks, rules, self._viewers(viewers, now), scoring, room.picked, tally)
+        if staged:
+            self._rescore(line_up, viewers, room.picked, now)
         generation = Generation(epoch.watermark, round(now * 1000))
-        mix(columns, marks, self._mixing(now), selected, picked, self._draws(viewers, picked, generation), mixed)
-        feeds: list[Bulk | Exception] = []
-        source = packing.Source(columns.posts.author, columns.posts.created, columns.posts.names, columns.people.names)
-        for row, count in enumerate(picked.counts.tolist()):
-            chosen = mixed.candidate[row, :count]
-            feed = packing.Feed(selected.posts[chosen], mixed.adjusted[row, :count], mixed.explored[row, :count])
-            packed = packing.pack(source, marks.slot, feed)
-            reasons = selected.origin[chosen].tobytes()
-            feeds.append(_bulk(generation, packed, reasons, settings.diversity.explore_share))
-        return feeds, _counted(selected)
+        source = packing.Source(
+            *(columns.posts.author, columns.posts.created, columns.posts.media),
+            *(columns.posts.names, columns.people.names),
+        )
+        keys = self._seeds(viewers, generation)
+        arena = mix(source, marks.slot, self._mixing(now), room.picked, keys, room.arena, room.packed)
+        scratch.keep(arena)
+        return self._bulks(generation, room.picked, room.packed, arena), _counted(tally)
 
-    def _rescore(
-        self, line_up: LineUp, viewers: NDArray[np.int64], selected: Selected, picked: Picked, now: float
-    ) -> None:
+    def _bulks(
+        self, generation: Generation, picked: Picked, packed: packing.Packed, arena: NDArray[np.uint8]
+    ) -> list[Bulk | Exception]:
+        """What stands in the arrays as records of their own. O(bytes)."""
+        share, bulks = self._settings.diversity.explore_share, list[Bulk | Exception]()
+        finite, authors, whole = packed.finite.tolist(), packed.authors.tolist(), packed.whole.tolist()
+        ids = packed.ids.tolist()
+        for row, count in enumerate(picked.counts.tolist()):
+            if not finite[row]:
+                bulks.append(ValueError("a score is not finite (as float32)"))
+                continue
+            items, people = ids[row]
+            ends = packed.ends[row]
+            numbers = packed.author_of_8 if authors[row] <= 256 else packed.author_of
+            created = packed.seconds if whole[row] else packed.created
+            bulks.append(
+                Bulk(
+                    generation.watermark,
+                    generation.generated_at_ms,
+                    _ids(arena, count, items, ends[0]),
+                    _ids(arena, authors[row], people, ends[1]),
+                    numbers[row, :count].tobytes(),
+                    packed.scores[row, :count].tobytes(),
+                    "I" if whole[row] else "d",
+                    created[row, :count].tobytes(),
+                    SOURCES,
+                    packed.origin[row, :count].tobytes(),
+                    share,
+                    packed.explored[row, : (count + 7) // 8].tobytes(),
+                )
+            )
+        return bulks
+
+    def _rescore(self, line_up: LineUp, viewers: NDArray[np.int64], picked: Picked, now: float) -> None:
         """Stage two: new scores for what is picked. mixing.mix puts them in order."""
-        if not line_up.versions and not line_up.missing:
-            return
         for row, viewer in enumerate(viewers.tolist()):
             count = picked.counts[row]
-            at, scores = picked.candidate[row, :count], picked.scores[row, :count]
-
-            def features(at: NDArray[np.int64] = at) -> NDArray[np.float64]:
-                return np.ascontiguousarray(selected.rows[: len(FEATURES), at].T)
-
-            context = self._context(viewer, now)
-            scores[:] = self._ranker.rescored(line_up, context, selected.posts[at], features, scores)
+            features, scores = picked.features[row, :count], picked.scores[row, :count]
+            posts, context = picked.posts[row, :count], self._context(viewer, now)
+            scores[:] = self._ranker.rescored(line_up, context, posts, features, scores)
 
     def _columns_at(self, epoch: Epoch) -> Columns:
         """The same for all batches of an epoch. Two threads may both put them together, and get the same."""
@@ -225,10 +255,13 @@ class BatchMaker:
             state.engagement.by_post,
             Shared(
                 *(epoch.popularity, epoch.engaged, epoch.viewed, epoch.pool, len(epoch.trending)),
-                *(epoch.author_rate, np.log(epoch.author_rate), np.log1p(epoch.followers)),
+                *(epoch.author_rate, ln(epoch.author_rate), ln1p(epoch.followers)),
                 *(rare, alive),
             ),
-            Decays(epoch.hour, weights_by_kind(ranking), *(_left(span * 24, epoch.hour) for span in days)),
+            Decays(
+                *(epoch.hour, weights_by_kind(ranking), _fading(weights_by_kind(ranking), epoch.hour)),
+                *(_left(span * 24, epoch.hour) for span in days),
+            ),
         )
 
     def _rules(self, now: float) -> Rules:
@@ -287,14 +320,10 @@ class BatchMaker:
             np.array([about.language(viewer) for viewer in each], np.int64),
         )
 
-    def _draws(self, viewers: NDArray[np.int64], picked: Picked, generation: Generation) -> NDArray[np.uint32]:
-        """What diversity.explore draws for each viewer, two words a place."""
-        words = np.empty((len(viewers), self._settings.feed.items, 2), np.uint32)
-        for row, (viewer, count) in enumerate(zip(viewers.tolist(), picked.counts.tolist(), strict=True)):
-            key = f"{self._settings.diversity.seed} {generation} {self._state.users.name(viewer)}"
-            drawn = shake_128(key.encode("utf-8", "surrogatepass")).digest(8 * count)
-            words[row, :count] = np.frombuffer(drawn, "<u4").reshape(count, 2)
-        return words
+    def _seeds(self, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
+        """What decides each viewer's draws: the key of diversity.explore, as two words."""
+        name, lead = self._state.users.name, f"{self._settings.diversity.seed} {generation} "
+        return np.stack([seeds(lead + name(viewer)) for viewer in viewers.tolist()])
 
 
 _EVERY_LOOP: Final = (
@@ -336,34 +365,23 @@ def _left(half_life_hours: float, hour: int) -> NDArray[np.float64]:
     return left
 
 
-def _counted(selected: Selected) -> dict[str, int]:
-    counted = {f"source_{name}": count for name, count in zip(SOURCES, selected.named.sum(0).tolist(), strict=True)}
-    removed = selected.removed.sum(0).tolist()
-    counted |= {f"filter_{name}": count for name, count in zip(FILTERS, removed, strict=True)}
-    counted["filter_duplicate"] = int(selected.named.sum() - selected.gathered.sum())
-    counted["spam_damped"] = int(np.count_nonzero(selected.damped[: selected.bounds[-1]]))
+def _fading(weights: NDArray[np.float64], hour: int) -> NDArray[np.int64]:
+    """UNIT × weight / (age + 1), by kind and age in hours."""
+    ages = np.arange(max(1, min(hour + 1, _FADING_HOURS)), dtype=np.float64)
+    found: NDArray[np.int64] = np.rint(weights[:, None] * (1.0 / (ages + 1.0)) * UNIT).astype(np.int64)
+    return found
+
+
+def _counted(tally: Tally) -> dict[str, int]:
+    named, (gathered, damped) = tally.named.tolist(), tally.whole.tolist()
+    counted = {f"source_{name}": count for name, count in zip(SOURCES, named, strict=True)}
+    counted |= {f"filter_{name}": count for name, count in zip(FILTERS, tally.removed.tolist(), strict=True)}
+    counted["filter_duplicate"] = sum(named) - gathered
+    counted["spam_damped"] = damped
     return counted
 
 
-def _ids(packed: packing.Ids, count: int) -> PackedIds:
-    return PackedIds(packing.KINDS[packed.kind], count, packed.width, packed.data.tobytes(), packed.ends.tobytes())
-
-
-def _bulk(generation: Generation, packed: packing.Packed, reasons: bytes, explore_share: float) -> Bulk | Exception:
-    if not packed.finite:
-        return ValueError("a score is not finite (as float32)")
-    of = packed.author_of
-    return Bulk(
-        watermark=generation.watermark,
-        generated_at_ms=generation.generated_at_ms,
-        items=_ids(packed.items, len(of)),
-        authors=_ids(packed.authors, packed.author_count),
-        author_of=(of.astype(np.uint8) if packed.author_count <= 256 else of).tobytes(),
-        scores=packed.scores.tobytes(),
-        created_kind="I" if packed.whole else "d",
-        created=(packed.seconds if packed.whole else packed.created).tobytes(),
-        reasons=SOURCES,
-        reason_of=reasons,
-        explore_share=explore_share,
-        explored=packed.explored.tobytes(),
-    )
+def _ids(arena: NDArray[np.uint8], count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
+    kind, width, start, end = parts
+    cuts = ends[:count].tobytes() if kind == packing.ARENA else b""
+    return PackedIds(packing.KINDS[kind], count, width, arena[start:end].tobytes(), cuts)

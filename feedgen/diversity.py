@@ -11,7 +11,8 @@ Ties keep the ranked order. The draws come from a key, not from a generator that
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import shake_128
+from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ from feedgen import config
 from feedgen.state.columns import SECONDS_PER_HOUR
 
 _WORD = 1 << 32
+STEP: Final = 0x9E3779B97F4A7C15
+"""2⁶⁴ over the golden ratio, as splitmix64 steps."""
+MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+LAST_SHIFT: Final = 31
 
 
 @dataclass(frozen=True)
@@ -127,14 +132,35 @@ def explore(line: list[int], share: float, key: str) -> tuple[list[int], NDArray
     """`line` in another order, and which places hold one that was not next in line. O(n); copies.
 
     Place by place from the top, with probability `share`, one of all that are left is drawn, each as likely, the next
-    in line too. The draws are SHAKE-128 of `key`: for each place 32 bits whether, and 32 bits which.
+    in line too. The draws: see `draws`; of each, the upper half says whether, the lower half which.
     """
     count = len(line)
     order, explored = line.copy(), np.zeros(count, np.bool_)
-    words = np.frombuffer(shake_128(key.encode("utf-8", "surrogatepass")).digest(8 * count), "<u4").reshape(count, 2)
-    for place in np.flatnonzero(words[:, 0] < share * _WORD).tolist():
-        ahead = int(words[place, 1]) * (count - place) // _WORD
+    drawn = draws(seeds(key), count)
+    for place in np.flatnonzero((drawn >> np.uint64(32)) < share * _WORD).tolist():
+        ahead = (int(drawn[place]) % _WORD) * (count - place) // _WORD
         if ahead:
             order.insert(place, order.pop(place + ahead))
             explored[place] = True
     return order, explored
+
+
+def seeds(key: str) -> NDArray[np.uint64]:
+    """Two words: BLAKE2b of the key."""
+    return np.frombuffer(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "<u8")
+
+
+def draws(words: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """The first `count` words that follow from two: splitmix64 of the second, and of that with the first. O(n).
+
+    By counter, so that a kernel draws only what it needs, without handing arrays about.
+    """
+    places = np.arange(1, count + 1, dtype=np.uint64)
+    return _mixed(words[0] ^ _mixed(words[1] + places * np.uint64(STEP)))
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of splitmix64 (Steele, Lea and Flood 2014)."""
+    for shift, factor in MIX:
+        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
+    return values ^ (values >> np.uint64(LAST_SHIFT))

@@ -168,7 +168,7 @@ class Pipeline:
         scores = first - self.spam.penalty * damped
         kept = best(self._state.post_ids.names, posts, self._items, -scores)
         picked = posts[kept]
-        anew = self.ranker.rescored(line_up, context, picked, lambda: features[kept], first[kept])
+        anew = self.ranker.rescored(line_up, context, picked, features[kept], first[kept])
         scores[kept] = anew - self.spam.penalty * damped[kept]
         kept = kept[ordered(self._state.post_ids.names, picked, -scores[kept])]
         shown = posts[kept]

@@ -121,19 +121,48 @@ def generate(
         list[int] | None, typer.Option(min=20, max=1_000_000, help="Default 10,000; several: one size after another.")
     ] = None,
     followees: Annotated[int, typer.Option(min=1, max=10_000, help="Of each viewer.")] = 500,
-    posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.5,
+    posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.85,
     rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Of each way, per round.")] = 3.0,
+    batch: Annotated[int, typer.Option(min=1, max=10_000, help="Viewers per call.")] = 64,
+    peers: Annotated[bool, typer.Option(help="Measure PostgreSQL and Redis too.")] = True,
     stages: Annotated[int, typer.Option(min=1, max=2, help="2: trees score the best of stage one anew.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
 ) -> None:
-    """Feeds a second of one caller, beside a SQL query and Redis sorted sets merged on read. Prints one JSON object."""
+    """Feeds a second of one caller, beside a SQL query and Redis sorted sets merged on read. Prints one JSON object.
+
+    With the settings of loadtest/yardstick.yaml, which do what the peers do and rank, and with the defaults (`ships`).
+    """
     from loadtest.generate_bench import Plan as Generation
     from loadtest.generate_bench import measure
 
-    plan = Generation(followees=followees, posts_each=posts_each, rounds=rounds, seconds=seconds, stages=stages)
+    plan = Generation(followees, posts_each, rounds=rounds, seconds=seconds, batch=batch, peers=peers, stages=stages)
     try:
         figures = measure(viewers or [10_000], plan, lambda line: print(line, file=sys.stderr))
+    except (RuntimeError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+@app.command("beside", epilog="Example: loadtest beside --rate 5000 --json beside.json")
+def beside(
+    viewers: Annotated[int, typer.Option(min=20, max=1_000_000, help="Whose feeds are generated in turn.")] = 10_000,
+    resident: Annotated[int, typer.Option(min=100, max=1_000_000, help="Feeds that are read.")] = 20_000,
+    rate: Annotated[float, typer.Option(min=10, max=1e6, help="Pages a second, open loop.")] = 5_000.0,
+    seconds: Annotated[float, typer.Option(min=0.2, max=600, help="Of each part, per round.")] = 5.0,
+    rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
+    batch: Annotated[int, typer.Option(min=1, max=10_000, help="Viewers generated per call.")] = 16,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Latency of page reads with and without a thread of the server that generates without pause. Prints JSON."""
+    from loadtest.beside_bench import Plan as Beside
+    from loadtest.beside_bench import measure
+
+    try:
+        figures = measure(Beside(viewers, resident, rate, seconds, rounds, batch))
     except (RuntimeError, OSError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

@@ -1,41 +1,38 @@
 """Generation beside its peers: the same network, the same viewers, in turns; feeds a second of one caller."""
 
-import asyncio
-import heapq
+import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from feedgen.config import Settings
+from feedgen.config import Settings, load
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
 from loadtest import postgres
-from loadtest.crowd import NOW, Crowd, deeds_of, draw, follows_of, posts_of
-from loadtest.peers import NotHere, bare_redis
+from loadtest.crowd import NOW, Crowd, deeds_into, draw, follows_into, people_into, posts_into
+from loadtest.feed_peers import Caller, redis, sql
+from loadtest.peers import LOAD_CPU, NotHere
 from loadtest.staged import rank_by_trees
 
-Feeds = Callable[[Sequence[int]], int]
-"""Makes the feeds of some viewers; how many items they hold together."""
-_ITEMS = 500
-_QUERY = (
-    "SELECT p.id, p.author, p.created, p.score FROM follows f JOIN posts p ON p.author = f.author "
-    f"WHERE f.viewer = $1 ORDER BY p.score DESC LIMIT {_ITEMS}"
-)
+YARDSTICK: Final = Path(__file__).with_name("yardstick.yaml")
+OURS: Final = "ours"
+"""With the yardstick's settings; beside it `ships`, with the defaults."""
 
 
 class _Speed(NamedTuple):
-    """`cpu_us`: CPU time of this process a feed; a peer's server, on the other core, is not in it."""
+    """`cpu_us`: CPU time of this process a feed; `server_us`: that of a peer's server, on the other core."""
 
     feeds_per_s: float
     cpu_us: float
+    server_us: float
 
 
 @dataclass(frozen=True)
@@ -43,53 +40,67 @@ class Plan:
     """What is measured: `followees` and `posts_each` decide how many candidates a viewer has."""
 
     followees: int = 500
-    posts_each: float = 0.5
+    posts_each: float = 0.85
     likes_each: int = 5
     seen_each: int = 100
     rounds: int = 5
     seconds: float = 3.0
+    batch: int = 64
+    peers: bool = True
     seed: int = 1
     stages: int = 1
 
 
 def measure(sizes: Sequence[int], plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
     """Figures of the first size, and of all sizes under `sizes`. A peer that is not here is a reason instead."""
-    found = [_measure_one(viewers, plan, tell) for viewers in sizes]
-    return {**{name: found[0][name] for name in ("ours", "sql", "redis")}, "sizes": found}
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CPU})
+    try:
+        found = [_measure_one(viewers, plan, tell) for viewers in sizes]
+    finally:
+        os.sched_setaffinity(0, allowed)
+    return {**{name: found[0][name] for name in (OURS, "ships", "sql", "redis")}, "sizes": found}
 
 
 def _measure_one(viewers: int, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
-    tell(f"{viewers:,} viewers: drawing the network and folding it")
+    tell(f"{viewers:,} viewers: drawing the network and loading it")
     crowd = draw(viewers, plan.followees, plan.posts_each, plan.likes_each, plan.seen_each, plan.seed)
-    state, sizes = _folded(crowd, Settings())
-    pipeline = Pipeline(state, Settings())
+    state, sizes = _loaded(crowd, Settings())
+    pipelines = {OURS: Pipeline(state, load(YARDSTICK)), "ships": Pipeline(state, Settings())}
     if plan.stages == 2:
         tell(f"{viewers:,} viewers: growing the trees of stage two")
-        sizes["trees"] = rank_by_trees(pipeline, state, Settings(), plan.seed)
-    callers: dict[str, Feeds] = {"ours": lambda some: _ours(pipeline, some)}
+        pipelines["trees"] = Pipeline(state, Settings())
+        sizes["trees"] = rank_by_trees(pipelines["trees"], state, Settings(), plan.seed)
+    callers = {name: _caller(pipeline, plan.batch) for name, pipeline in pipelines.items()}
     absent: dict[str, str] = {}
     with ExitStack() as stack:
-        for name, start in (("sql", _sql), ("redis", _redis)):
+        for name, start in (("sql", sql), ("redis", redis)):
+            if not plan.peers:
+                absent[name] = "not asked for"
+                continue
             tell(f"{viewers:,} viewers: filling {name}")
             try:
                 callers[name] = stack.enter_context(start(crowd))
             except (NotHere, postgres.NoPostgres, ModuleNotFoundError) as error:
                 absent[name] = str(error)
-        speeds = _in_turns(callers, viewers, plan, tell)
-    sizes |= _per_feed(pipeline, viewers)
+        items = _warmed(callers, viewers, tell)
+        speeds = _in_turns(callers, viewers, plan)
     figures: dict[str, Any] = {name: {"skipped": reason} for name, reason in absent.items()}
-    figures |= {name: _figures(speed, speeds["ours"], name) for name, speed in speeds.items()}
-    figures["ours"] |= sizes
+    for name, speed in speeds.items():
+        figures[name] = {**_figures(speed, speeds[OURS], name), "items_per_feed": items[name]}
+    for name, pipeline in pipelines.items():
+        figures[name] |= {**sizes, **_per_feed(pipeline, viewers)}
     return {"viewers": viewers, "follows": crowd.followees.size, "posts": len(crowd.author), **figures}
 
 
-def _folded(crowd: Crowd, settings: Settings) -> tuple[State, dict[str, float]]:
+def _loaded(crowd: Crowd, settings: Settings) -> tuple[State, dict[str, float]]:
     """The state, and how many bytes of this process a follow and a post take in it."""
     state = State(settings.state, settings.ranking)
     grown = []
-    for events in (posts_of(crowd), follows_of(crowd), deeds_of(crowd)):
+    people_into(state, crowd)
+    for load_part in (posts_into, follows_into, deeds_into):
         before = _resident_bytes()
-        state.fold(enumerate(events, state.watermark + 1))
+        load_part(state, crowd)
         grown.append(_resident_bytes() - before)
     return state, {
         "bytes_per_post": round(grown[0] / len(crowd.author), 1),
@@ -101,13 +112,17 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4_096
 
 
-def _ours(pipeline: Pipeline, some: Sequence[int]) -> int:
-    items = 0
-    for feed in pipeline.generate([f"u{viewer}" for viewer in some], NOW):
-        if not isinstance(feed, Bulk):
-            raise RuntimeError(f"no feed: {feed!r}")
-        items += feed.items.count
-    return items
+def _caller(pipeline: Pipeline, batch: int) -> Caller:
+    def feeds(some: Sequence[int]) -> int:
+        items = 0
+        for first in range(0, len(some), batch):
+            for feed in pipeline.generate([f"u{viewer}" for viewer in some[first : first + batch]], NOW):
+                if not isinstance(feed, Bulk):
+                    raise RuntimeError(f"no feed: {feed!r}")
+                items += feed.items.count
+        return items
+
+    return Caller(feeds, lambda: 0.0)
 
 
 def _per_feed(pipeline: Pipeline, viewers: int) -> dict[str, float]:
@@ -118,80 +133,34 @@ def _per_feed(pipeline: Pipeline, viewers: int) -> dict[str, float]:
     return {"candidates_per_feed": statistics.fmean(considered), "bytes_per_feed": round(statistics.fmean(sizes), 1)}
 
 
-@contextmanager
-def _sql(crowd: Crowd) -> Iterator[Feeds]:
-    """Followees' posts joined, ordered by score; both indices cover the query. One prepared statement."""
-    import asyncpg
-
-    with postgres.server() as url, asyncio.Runner() as runner:
-
-        async def filled() -> Any:
-            connection = await asyncpg.connect(url)
-            await connection.execute("CREATE TABLE follows (viewer int, author int)")
-            await connection.execute("CREATE TABLE posts (id int, author int, created float8, score float8)")
-            for first in range(0, len(crowd.followees), 1_000):
-                rows = crowd.followees[first : first + 1_000]
-                viewers = np.repeat(np.arange(first, first + len(rows)), rows.shape[1])
-                pairs = list(zip(viewers.tolist(), rows.ravel().tolist(), strict=True))
-                await connection.copy_records_to_table("follows", records=pairs)
-            columns = (range(len(crowd.author)), crowd.author.tolist(), crowd.created.tolist(), crowd.score.tolist())
-            await connection.copy_records_to_table("posts", records=list(zip(*columns, strict=True)))
-            await connection.execute("CREATE INDEX ON follows (viewer) INCLUDE (author)")
-            await connection.execute("CREATE INDEX ON posts (author) INCLUDE (id, created, score)")
-            await connection.execute("VACUUM ANALYZE")
-            return connection, await connection.prepare(_QUERY)
-
-        connection, query = runner.run(filled())
-
-        async def feeds(some: Sequence[int]) -> int:
-            return sum([len(await query.fetch(viewer)) for viewer in some])
-
-        try:
-            yield lambda some: runner.run(feeds(some))
-        finally:
-            runner.run(connection.close())
+def _warmed(callers: dict[str, Caller], viewers: int, tell: Callable[[str], None]) -> dict[str, float]:
+    """Items a feed of each; what is first is slow."""
+    items = {}
+    for name, caller in callers.items():
+        some = range(min(16, viewers))
+        items[name] = caller.feeds(some) / len(some)
+        tell(f"{viewers:,} viewers: {name}, {items[name]:,.0f} items a feed")
+    return items
 
 
-@contextmanager
-def _redis(crowd: Crowd) -> Iterator[Feeds]:
-    """A sorted set for each author; a pipelined read of all followees', merged here."""
-    with bare_redis() as (client, _):
-        pipe = client.pipeline(transaction=False)
-        columns = zip(crowd.author.tolist(), crowd.score.tolist(), strict=True)
-        for post, (author, score) in enumerate(columns):
-            pipe.zadd(f"a{author}", {f"p{post}": score})
-            if len(pipe) >= 5_000:
-                pipe.execute()
-        pipe.execute()
-
-        def feeds(some: Sequence[int]) -> int:
-            items = 0
-            for viewer in some:
-                for author in crowd.followees[viewer].tolist():
-                    pipe.zrevrange(f"a{author}", 0, _ITEMS - 1, withscores=True)
-                found = (entry for line in pipe.execute() for entry in line)
-                items += len(heapq.nlargest(_ITEMS, found, key=lambda entry: entry[1]))
-            return items
-
-        yield feeds
-
-
-def _in_turns(
-    callers: dict[str, Feeds], viewers: int, plan: Plan, tell: Callable[[str], None]
-) -> dict[str, list[_Speed]]:
+def _in_turns(callers: dict[str, Caller], viewers: int, plan: Plan) -> dict[str, list[_Speed]]:
     """The speed of each, round by round; the viewers are the same for all."""
     speeds: dict[str, list[_Speed]] = {name: [] for name in callers}
-    for name, feeds in callers.items():
-        tell(f"{viewers:,} viewers: {name}, {feeds(range(16)) / 16:,.0f} items a feed")  # what is first is slow
     for number in range(plan.rounds):
         order = np.random.default_rng(plan.seed + number).permutation(viewers).tolist()
-        for name, feeds in callers.items():
-            began, busy, made = time.perf_counter(), time.process_time(), 0
-            while (took := time.perf_counter() - began) < plan.seconds:
-                feeds([order[(made + place) % viewers] for place in range(16)])
-                made += 16
-            speeds[name].append(_Speed(made / took, (time.process_time() - busy) / made * 1e6))
+        for name, caller in callers.items():
+            speeds[name].append(_timed(caller, order, plan))
     return speeds
+
+
+def _timed(caller: Caller, order: list[int], plan: Plan) -> _Speed:
+    """For some seconds, `batch` viewers after the other, in that order and from its start again."""
+    began, busy, served, made = time.perf_counter(), time.process_time(), caller.server_s(), 0
+    while (took := time.perf_counter() - began) < plan.seconds:
+        caller.feeds([order[(made + place) % len(order)] for place in range(plan.batch)])
+        made += plan.batch
+    cpu_s, server_s = time.process_time() - busy, caller.server_s() - served
+    return _Speed(made / took, cpu_s / made * 1e6, server_s / made * 1e6)
 
 
 def _figures(speeds: list[_Speed], ours: list[_Speed], name: str) -> dict[str, Any]:
@@ -203,8 +172,12 @@ def _figures(speeds: list[_Speed], ours: list[_Speed], name: str) -> dict[str, A
         "feeds_per_s_max": round(max(found), 1),
         "us_per_feed": round(1e6 / median, 1),
         "caller_cpu_us_per_feed": round(statistics.median(speed.cpu_us for speed in speeds), 1),
+        "caller_cpu_us_per_feed_min": round(min(speed.cpu_us for speed in speeds), 1),
+        "server_cpu_us_per_feed": round(statistics.median(speed.server_us for speed in speeds), 1),
     }
-    if name != "ours":
+    if name != OURS:
         times = [mine.feeds_per_s / theirs.feeds_per_s for mine, theirs in zip(ours, speeds, strict=True)]
+        cpu = [(theirs.cpu_us + theirs.server_us) / mine.cpu_us for mine, theirs in zip(ours, speeds, strict=True)]
         figures["ours_times_this"] = round(statistics.median(times), 1)
+        figures["ours_times_this_by_cpu"] = round(statistics.median(cpu), 1)
     return figures

@@ -219,17 +219,17 @@ class TestExploring:
 
     def test_the_draws_are_the_same_everywhere_and_for_ever(self) -> None:
         assert explore(list(range(12)), 0.4, "1 216388.1735603200000 u1340")[0] == [
-            11,
             0,
-            6,
-            7,
             1,
             2,
-            8,
             3,
             4,
-            9,
             5,
+            8,
+            11,
+            6,
+            7,
+            9,
             10,
         ]
 

@@ -1,6 +1,8 @@
 """Kernels: each equal to a plain twin; a batch makes the same bytes as the stages one by one."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 
 import msgspec
 import numpy as np
@@ -79,6 +81,22 @@ def test_a_batch_makes_the_same_bytes_as_the_stages_one_by_one(
     assert dict(pipeline.counted) == counted
 
 
+@settings(max_examples=50, deadline=None)
+@given(events(), st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_neither_the_size_of_batches_nor_another_thread_changes_a_byte(found: list[Event], sizes: list[int]) -> None:
+    pipeline = Pipeline(folded(found), SMALL)
+    whole = pipeline.generate(PEOPLE, NOW)
+    parts, rest = list[tuple[str, ...]](), PEOPLE
+    for size in cycle(sizes):
+        parts, rest = [*parts, rest[:size]], rest[size:]
+        if not rest:
+            break
+    with ThreadPoolExecutor(2) as threads:
+        made = list(threads.map(lambda part: pipeline.generate(part, NOW), [*parts, PEOPLE]))
+    assert [feed for part in made[:-1] for feed in part] == whole
+    assert made[-1] == whole
+
+
 def test_a_batch_larger_than_what_is_held_at_once_and_one_that_grows() -> None:
     story = Story()
     people = [f"v{number}" for number in range(40)]
@@ -98,12 +116,13 @@ def test_a_batch_larger_than_what_is_held_at_once_and_one_that_grows() -> None:
 @given(st.lists(texts, unique=True, max_size=12), st.data())
 def test_ids_are_packed_as_the_record_packs_them(names: list[str], data: st.DataObject) -> None:
     which = data.draw(st.permutations(range(len(names))))
-    packed = packing.pack_ids(named(names), np.array(which, np.int32))
+    source, chosen = named(names), np.array(which, np.int32)
+    data, ends = np.empty(packing._room_for(source, chosen), np.uint8), np.empty(len(which), np.uint32)
+    kind, width, written = packing.pack_ids(source, chosen, data, ends)
     plainly = ids.pack_ids([names[one] for one in which])
-    kind = packing.KINDS[packed.kind]
-    assert (kind, packed.width, packed.data.tobytes(), packed.ends.tobytes()) == (
-        *(plainly.kind, plainly.width, plainly.data, plainly.ends),
-    )
+    assert (packing.KINDS[kind], width, data[:written].tobytes()) == (plainly.kind, plainly.width, plainly.data)
+    assert plainly.ends in (b"", ends.tobytes())
+    assert (kind == packing.ARENA) == bool(plainly.ends)
 
 
 @settings(max_examples=200, deadline=None)
@@ -120,6 +139,30 @@ def test_the_best_are_picked_and_arranged_by_keys_then_id(rows: list[tuple[float
     assert picking.arranged(keys, best).tolist() == order[:count]
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.floats(-1, 1),
+            st.floats(allow_nan=False),
+            st.sampled_from((0.0, -0.0, 1.0, np.inf, -np.inf)),
+            st.integers(0, 5),
+        ),
+        min_size=30,
+        max_size=200,
+    )
+)
+def test_many_are_arranged_as_few_are(values: list[float]) -> None:
+    """More than are merged at once: dealt into cells, nearly equal ones, infinite ones and both zeros among them."""
+    first = np.array(values, np.float64)
+    count = len(first)
+    source = named([str(number) for number in range(count)])
+    keys = picking.Keys(first, np.arange(count) % 3.0, np.arange(count, dtype=np.int32), source)
+    order = sorted(range(count), key=lambda at: (values[at], at % 3, str(at)))
+    assert picking.arranged(keys, np.arange(count, dtype=np.int32)).tolist() == order
+    assert sorted(picking.picked(keys, 20).tolist()) == sorted(order[:20])
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 4))
 def test_media_are_parted_as_diversity_parts_them(media: list[int], places: int) -> None:
@@ -131,9 +174,7 @@ def test_media_are_parted_as_diversity_parts_them(media: list[int], places: int)
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 60), st.floats(0, 1), st.text(max_size=4))
 def test_places_are_explored_as_diversity_explores_them(count: int, share: float, key: str) -> None:
-    digest = diversity.shake_128(key.encode("utf-8", "surrogatepass")).digest(8 * count)
-    words = np.frombuffer(digest, "<u4").reshape(count, 2).copy()
     order, explored = np.arange(count).astype(np.int32), np.zeros(count, np.bool_)
-    mixing.explore(order, words, share, explored)
+    mixing.explore(order, diversity.seeds(key).copy(), share, explored)
     expected, drawn = diversity.explore(list(range(count)), share, key)
     assert (order.tolist(), explored.tolist()) == (expected, drawn.tolist())

@@ -1,6 +1,6 @@
 """A plain twin of the pipeline: what design.md §6 says a feed is made of, written as directly as Python lets one.
 
-Numpy is used for nothing but logarithms and powers, whose last bit must be the same.
+Only logarithms and powers are not its own, as their last bit must be the same.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from feedgen.feed.record import FeedItem
+from feedgen.ranking import exact
 from tests.state_twin import DAY_S, HOUR_S, StateTwin
 
 UNIT = 1 << 20
@@ -28,13 +29,25 @@ class Candidates(NamedTuple):
 
 
 def log1p(value: float) -> float:
-    """As numpy has it."""
-    return float(np.log1p(np.float64(value)))
+    """To the last bit as ranking.exact has it, whose tests hold it to the logarithm."""
+    return float(exact.ln1p(np.array([value]))[0])
+
+
+def ln(value: float) -> float:
+    """The same."""
+    return float(exact.ln(np.array([value]))[0])
 
 
 def signed(value: float) -> float:
     """±ln(1 + |value|)."""
     return log1p(value) if value >= 0 else -log1p(-value)
+
+
+def splitmix64(value: int) -> int:
+    """The finalizer, as its authors have it."""
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9 % (1 << 64)
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EB % (1 << 64)
+    return value ^ (value >> 31)
 
 
 def on_grid(value: float) -> float:
@@ -256,8 +269,8 @@ class Twin(StateTwin):
             "follows_back": float((it.author, viewer) in self.follows),
             "followed": float((viewer, it.author) in self.follows),
             "topic": log1p(self.match(self.taste(viewer, now), post)),
-            "post_rate": float(np.log(np.float64(post_rates[post]))),
-            "author_rate": float(np.log(np.float64(author_rates[it.author]))),
+            "post_rate": ln(post_rates[post]),
+            "author_rate": ln(author_rates[it.author]),
             "followers": log1p(self.followers()[it.author]),
             **self._post_engagement(viewer, post, now),
         }
@@ -282,7 +295,7 @@ class Twin(StateTwin):
         met = [self.posts[post].author for post in self.favoured(viewer) if post in self.posts]
         there = [self.posts[post].author for post in self.exposed(viewer, now) if post in self.posts]
         rate = min(1.0, len(met) / max(len(there), 1))
-        return float(np.log(np.float64((met.count(author) + 1.0) / (rate * there.count(author) + 1.0))))
+        return ln((met.count(author) + 1.0) / (rate * there.count(author) + 1.0))
 
     def _author(self, post: str) -> str | None:
         return self.posts[post].author if post in self.posts else None
@@ -350,10 +363,11 @@ class Twin(StateTwin):
         """Place by place, now and then one drawn from all that are left."""
         rules = self.settings.diversity
         key = f"{rules.seed} {self.watermark}.{round(now * 1000)} {viewer}"
-        draws = hashlib.shake_128(key.encode()).digest(8 * len(feed))
+        first, second = struct.unpack("<QQ", hashlib.blake2b(key.encode(), digest_size=16).digest())
         left, shown = list(feed), []
         for place in range(len(feed)):
-            whether, which = struct.unpack_from("<II", draws, 8 * place)
+            step = (second + (place + 1) * 0x9E3779B97F4A7C15) % (1 << 64)
+            whether, which = divmod(splitmix64(first ^ splitmix64(step)), 1 << 32)
             drawn = which * len(left) >> 32 if whether / (1 << 32) < rules.explore_share else 0
             shown.append(left.pop(drawn))
         return shown

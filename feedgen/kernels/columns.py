@@ -56,11 +56,13 @@ class Shared(NamedTuple):
 
 
 class Decays(NamedTuple):
-    """How engagements fade. `weights`: float64 by kind. `short`, `mid`, `long`: what is left of one after so many hours
-    (float64); past their ends, less than counts."""
+    """How engagements fade. `weights`: float64 by kind. `fading`: int64 by kind and age in hours, what one counts when
+    it fades by 1 / (age + 1); past its end that is to be computed. `short`, `mid`, `long`: what is left of one after so
+    many hours (float64); past their ends, less than counts."""
 
     hour: int
     weights: NDArray[np.float64]
+    fading: NDArray[np.int64]
     short: NDArray[np.float64]
     mid: NDArray[np.float64]
     long: NDArray[np.float64]

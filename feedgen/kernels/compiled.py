@@ -9,11 +9,10 @@ from numba.core import config
 
 _ROOM: Final = Path(__file__).parent
 _CONSTANTS: Final = (
-    *("ranking/features", "ranking/heads", "selection/epoch", "selection/sources", "selection/taste"),
+    *("diversity", "ranking/exact", "ranking/features", "selection/epoch", "selection/sources", "selection/taste"),
     *("state/attributes", "state/engagement"),
 )
 _CALLED: Final = ("state/deciding", "state/moments")
-"""Modules whose constants are compiled in, and whose functions are called."""
 
 
 def _digest() -> str:

@@ -1,40 +1,31 @@
-"""Features of one viewer's candidates: what ranking.features defines, up to the logarithms.
-
-Those are numpy's, of a whole batch at once: they have the same bits for whoever else asks numpy, and are vectorised.
-"""
+"""Features of one viewer's candidates: what ranking.features defines, to the bit."""
 
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columns import Columns, Decays, Rules
+from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import compiled
+from feedgen.kernels.exact import ln, signed_ln1p
 from feedgen.kernels.marks import Marks, Past, list_of
 from feedgen.kernels.network import Network
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.epoch import PRIOR_VIEWS
-from feedgen.state.deciding import place_of
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
-from feedgen.state.lists import Spans
 
-ROWS: Final = len(FEATURES) + 1
-"""A row for each feature; momentum is the difference of its own and the last one."""
-_WEEK: Final = len(FEATURES)
+ROWS: Final = len(FEATURES)
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
 _DAY_S: Final = 86_400.0
 
 
 class _Authors(NamedTuple):
-    """By slot: the author, decayed engagements of the viewer with their posts (short, mid, long), posts favoured, and
-    posts there were to choose from."""
+    """The distinct authors of the candidates, and the number (slot) of each candidate's."""
 
     author: NDArray[np.int32]
-    affinity: NDArray[np.int64]
-    met: NDArray[np.float64]
-    there: NDArray[np.float64]
+    slot_of: NDArray[np.int32]
 
 
 @compiled
@@ -43,33 +34,40 @@ def _faded(weight: float, left: NDArray[np.float64], age: int) -> int:
 
 
 @compiled
-def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The distinct authors; numbers them in `slot`."""
-    authors, count, slots, author_of = np.empty(len(posts), np.int32), 0, marks.slot, columns.posts.author
-    for post in posts:
-        author = author_of[post]
+def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Authors:
+    """Numbers them in `slot`."""
+    authors, slot_of = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32)
+    count, slots, author_of = 0, marks.slot, columns.posts.author
+    for at in range(len(posts)):
+        author = author_of[posts[at]]
         if slots[author] < 0:
             slots[author] = count
             authors[count] = author
             count += 1
-    return authors[:count]
+        slot_of[at] = slots[author]
+    return _Authors(authors[:count], slot_of)
 
 
 @compiled
-def _by_author(columns: Columns, marks: Marks, viewer: int, posts: NDArray[np.int32]) -> _Authors:
-    authors, decays = _authors_of(columns, marks, posts), columns.decays
-    count, slots, author_of = len(authors), marks.slot, columns.posts.author
-    affinity, weights, hour = np.zeros((3, count), np.int64), decays.weights, decays.hour
-    short, mid, long = decays.short, decays.mid, decays.long
-    for entry in list_of(columns.people.engaged, viewer):
+def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: NDArray[np.float64]) -> None:
+    """ln(1 + decayed engagements) by slot, into rows short, mid, long."""
+    entries = list_of(columns.people.engaged, viewer)
+    into[:] = 0.0
+    if not len(entries):
+        return
+    units, author_of, decays = np.zeros(into.shape, np.int64), columns.posts.author, columns.decays
+    weights, hour, short, mid, long = decays.weights, decays.hour, decays.short, decays.mid, decays.long
+    for entry in entries:
         author = author_of[entry >> POST_SHIFT]
         if author >= 0 and slots[author] >= 0:
             slot, weight, sign = slots[author], weights[entry >> 1 & KIND_MASK], 1 - 2 * (entry & BACK)
             age = max(hour - (entry >> 5 & HOUR_MASK), 0)
-            affinity[0, slot] += sign * _faded(weight, short, age)
-            affinity[1, slot] += sign * _faded(weight, mid, age)
-            affinity[2, slot] += sign * _faded(weight, long, age)
-    return _Authors(authors, affinity, np.zeros(count), np.zeros(count))
+            units[0, slot] += sign * _faded(weight, short, age)
+            units[1, slot] += sign * _faded(weight, mid, age)
+            units[2, slot] += sign * _faded(weight, long, age)
+    for row in range(3):
+        for slot in range(into.shape[1]):
+            into[row, slot] = ln(1.0 + max(units[row, slot], 0) / UNIT)
 
 
 @compiled
@@ -89,12 +87,33 @@ def _count(
 
 @compiled
 def _follow_back(columns: Columns, authors: NDArray[np.int32], viewer: int) -> NDArray[np.float64]:
+    """Whether each author follows the viewer. Halved without a branch: the searches of several authors run at once."""
     back = np.zeros(len(authors))
+    starts, counts, values = columns.people.followees
     for slot in range(len(authors)):
-        line = list_of(columns.people.followees, authors[slot])
-        at = place_of(line, 0, len(line), viewer)
-        back[slot] = at < len(line) and line[at] == viewer
+        author = authors[slot]
+        many = np.int64(counts[author]) if author < len(starts) else 0
+        if not many:
+            continue
+        at = starts[author]
+        while many > 1:
+            half = many >> 1
+            at += half * np.int64(values[at + half - 1] < viewer)
+            many -= half
+        back[slot] = values[at] == viewer
     return back
+
+
+@compiled
+def _liked_share(
+    columns: Columns, slots: NDArray[np.int32], network: Network, past: Past, into: NDArray[np.float64]
+) -> None:
+    met, there, author_of = np.zeros(len(into)), np.zeros(len(into)), columns.posts.author
+    favoured = _count(author_of, slots, past.favoured, met)
+    exposed = _count(author_of, slots, past.viewed if len(past.viewed) else network.posts, there)
+    rate = min(1.0, favoured / max(exposed, 1))
+    for slot in range(len(into)):
+        into[slot] = ln((met[slot] + 1.0) / (rate * there[slot] + 1.0))
 
 
 @compiled
@@ -104,81 +123,76 @@ def _author_rows(
     viewer: int,
     network: Network,
     past: Past,
-    posts: NDArray[np.int32],
+    authors: _Authors,
     rows: NDArray[np.float64],
 ) -> None:
     """Affinities, liked_share, follows_back, followed, and what all viewers share of the author."""
-    by = _by_author(columns, marks, viewer, posts)
-    author_of, slots, near = columns.posts.author, marks.slot, marks.near
-    met, there, affinity = by.met, by.there, by.affinity
-    favoured = _count(author_of, slots, past.favoured, met)
-    exposed = _count(author_of, slots, past.viewed if len(past.viewed) else network.posts, there)
-    rate = min(1.0, favoured / max(exposed, 1))
-    back = _follow_back(columns, by.author, viewer)
+    author, slot_of, slots, near = authors.author, authors.slot_of, marks.slot, marks.near
+    by = np.empty((8, len(author)))
+    _affinities(columns, slots, viewer, by[:3])
+    _liked_share(columns, slots, network, past, by[3])
+    by[4] = _follow_back(columns, author, viewer)
     author_rate, followers = columns.shared.log_author_rate, columns.shared.log_followers
-    for at in range(len(posts)):
-        author = author_of[posts[at]]
-        slot = slots[author]
-        rows[2, at] = max(affinity[0, slot], 0) / UNIT
-        rows[3, at] = max(affinity[1, slot], 0) / UNIT
-        rows[4, at] = max(affinity[2, slot], 0) / UNIT
-        rows[5, at] = (met[slot] + 1.0) / (rate * there[slot] + 1.0)
-        rows[6, at] = back[slot]
-        rows[7, at] = near[author]
-        rows[10, at] = author_rate[author]
-        rows[11, at] = followers[author]
-    for author in by.author:
-        slots[author] = -1
+    for slot in range(len(author)):
+        one = author[slot]
+        by[5, slot], by[6, slot], by[7, slot] = near[one], author_rate[one], followers[one]
+        slots[one] = -1
+    for at in range(len(slot_of)):
+        slot = slot_of[at]
+        for row in range(6):
+            rows[2 + row, at] = by[row, slot]
+        rows[10, at], rows[11, at] = by[6, slot], by[7, slot]
 
 
 @compiled
-def _add_engagement(
-    by_post: Spans,
-    decays: Decays,
-    near: NDArray[np.uint8],
-    viewer: int,
-    posts: NDArray[np.int32],
-    sums: NDArray[np.int64],
+def _engagement(
+    columns: Columns, near: NDArray[np.uint8], viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
-    """Add to `sums`, by row: fading, day, of the network, week; in UNITs, so in any order."""
-    weights, now_hour = decays.weights, decays.hour
+    """`rows`: of everyone, of a day, of the network, a seventh of a week; summed in UNITs, so in any order."""
+    starts, counts, values = columns.by_post
+    fading, weights, now_hour = columns.decays.fading, columns.decays.weights, columns.decays.hour
     for place in range(len(posts)):
-        for value in list_of(by_post, posts[place]):
-            who = value >> POST_SHIFT
-            hour, sign = value >> 5 & HOUR_MASK, 1 - 2 * (value & BACK)
-            weight = weights[value >> 1 & KIND_MASK]
-            age = np.float64(max(now_hour - hour, 0))
-            units = sign * np.int64(np.rint(weight * (1.0 / (age + 1.0)) * UNIT))
-            sums[0, place] += units
-            if near[who] and who != viewer:
-                sums[2, place] += units
-            if hour >= now_hour - _WEEK_HOURS and value >> 1 & KIND_MASK < AGAINST:
-                whole = sign * np.int64(np.rint(weight * UNIT))
-                sums[3, place] += whole
-                if hour >= now_hour - _DAY_HOURS:
-                    sums[1, place] += whole
+        post, everyone, day, network, week = posts[place], 0, 0, 0, 0
+        first = starts[post] if post < len(starts) else 0
+        for at in range(first, first + counts[post] if post < len(starts) else 0):
+            value = values[at]
+            who, hour, kind = value >> POST_SHIFT, value >> 5 & HOUR_MASK, value >> 1 & KIND_MASK
+            age, sign = np.int64(max(now_hour - hour, 0)), 1 - 2 * (value & BACK)
+            if age < fading.shape[1]:
+                units = sign * fading[kind, age]
+            else:
+                units = sign * np.int64(np.rint(weights[kind] * (1.0 / (age + 1.0)) * UNIT))
+            everyone += units
+            network += units if near[who] and who != viewer else 0
+            if kind < AGAINST and hour >= now_hour - _WEEK_HOURS:
+                week += sign * fading[kind, 0]
+                day += sign * fading[kind, 0] if hour >= now_hour - _DAY_HOURS else 0
+        rows[0, place], rows[1, place], rows[2, place] = everyone / UNIT, day / UNIT, network / UNIT
+        rows[3, place] = week * (1 / 7) / UNIT
 
 
 @compiled
 def _post_rows(
     columns: Columns, marks: Marks, rules: Rules, viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
-    """freshness, recency, post_rate, engagement, momentum's two, network."""
-    sums = np.zeros((4, len(posts)), np.int64)
-    _add_engagement(columns.by_post, columns.decays, marks.near, viewer, posts, sums)
+    """freshness, recency, post_rate, engagement, momentum, network."""
     created, author_of, now = columns.posts.created, columns.posts.author, rules.now
     engaged, viewed, author_rate = columns.shared.engaged, columns.shared.viewed, columns.shared.author_rate
-    fresh_s, recent_s = rules.fresh_s, rules.recent_s
-    for at in range(len(posts)):
-        age_s = max(now - created[posts[at]], 0.0)
-        rows[0, at] = age_s / fresh_s
-        rows[1, at] = age_s / recent_s
-        prior = PRIOR_VIEWS * author_rate[author_of[posts[at]]]
-        rows[9, at] = (max(engaged[posts[at]], 0) + prior) / (viewed[posts[at]] + 1 + PRIOR_VIEWS)
-        rows[12, at] = sums[0, at] / UNIT
-        rows[13, at] = sums[1, at] / UNIT
-        rows[14, at] = sums[2, at] / UNIT
-        rows[_WEEK, at] = sums[3, at] * (1 / 7) / UNIT
+    fresh_s, recent_s, count = rules.fresh_s, rules.recent_s, len(posts)
+    found = np.empty((4, count))
+    _engagement(columns, marks.near, viewer, posts, found)
+    for at in range(count):
+        post = posts[at]
+        age_s = max(now - created[post], 0.0)
+        rows[0, at], rows[1, at] = age_s / fresh_s, age_s / recent_s
+        prior = PRIOR_VIEWS * author_rate[author_of[post]]
+        rows[9, at] = (max(engaged[post], 0) + prior) / (viewed[post] + 1 + PRIOR_VIEWS)
+    for at in range(count):
+        rows[0, at], rows[1, at] = -ln(1.0 + rows[0, at]), -ln(1.0 + rows[1, at])
+        rows[9, at] = ln(rows[9, at])
+    for at in range(count):
+        rows[12, at], rows[14, at] = signed_ln1p(found[0, at]), signed_ln1p(found[2, at])
+        rows[13, at] = signed_ln1p(found[1, at]) - signed_ln1p(found[3, at])
 
 
 @compiled
@@ -193,23 +207,12 @@ def fill(
     posts: NDArray[np.int32],
     rows: NDArray[np.float64],
 ) -> None:
-    """`rows`, shape (ROWS, posts), before `logs`. O(posts + their engagements + what the viewer did and saw)."""
-    _author_rows(columns, marks, viewer, network, past, posts, rows)
+    """`rows`, shape (ROWS, posts), by FEATURES. O(posts + their engagements + what the viewer did and saw)."""
+    _author_rows(columns, marks, viewer, network, past, _authors_of(columns, marks, posts), rows)
     _post_rows(columns, marks, rules, viewer, posts, rows)
     match(columns.posts, cares, posts, rows[8])
-
-
-def logs(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The features, by row in the order of FEATURES, in place of what `fill` left. O(n)."""
-    for part in (rows[:5], rows[8:9]):
-        np.log1p(part, out=part)
-    engagement = rows[12:]
-    np.copysign(np.log1p(np.abs(engagement)), engagement, out=engagement)
-    np.log(rows[5], out=rows[5])
-    np.log(rows[9], out=rows[9])
-    np.negative(rows[:2], out=rows[:2])
-    rows[13] -= rows[_WEEK]
-    return rows[: len(FEATURES)]
+    for at in range(len(posts)):
+        rows[8, at] = ln(1.0 + rows[8, at])
 
 
 @compiled

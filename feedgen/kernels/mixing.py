@@ -1,16 +1,18 @@
-"""From scores to a feed: the rules of feedgen.diversity over what was picked, for one viewer after the other."""
+"""From scores to records: the rules of feedgen.diversity over what was picked, for one viewer after the other."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columns import Columns
+from feedgen.diversity import LAST_SHIFT, MIX, STEP
 from feedgen.kernels.compiled import compiled
-from feedgen.kernels.marks import Marks
+from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.kernels.scoring import Picked, by_rank
-from feedgen.kernels.selecting import Selected
+
+_FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
+_SECOND_SHIFT, _SECOND_FACTOR = MIX[1]
 
 
 class Mixing(NamedTuple):
@@ -25,41 +27,33 @@ class Mixing(NamedTuple):
     explore_share: float
 
 
-class Mixed(NamedTuple):
-    """By viewer and place, as many as were picked: the candidate (position in Selected), its score after diversity, and
-    whether it was drawn from further down."""
-
-    candidate: NDArray[np.int64]
-    adjusted: NDArray[np.float64]
-    explored: NDArray[np.bool_]
-
-
 @compiled
 def adjust(
-    columns: Columns, marks: Marks, mixing: Mixing, scores: NDArray[np.float64], posts: NDArray[np.int32]
+    source: Source, slots: NDArray[np.int32], mixing: Mixing, scores: NDArray[np.float64], posts: NDArray[np.int32]
 ) -> NDArray[np.float64]:
     """Scores (descending) normalised, fresh posts lifted, an author's further ones lowered."""
-    count, slots, author_of, created = len(scores), marks.slot, columns.posts.author, columns.posts.created
+    count, author_of, created = len(scores), source.author, source.created
     spread = scores[0] - scores[-1] if count else 0.0
-    base = np.empty(count)
+    base, authors = np.empty(count), np.empty(count, np.int32)
     for at in range(count):
         normal = (scores[at] - scores[-1]) / spread if spread > 0 else 0.0
         fresh = mixing.now - created[posts[at]] < mixing.fresh_s
         base[at] = normal + (mixing.fresh_lift if fresh else 0.0)
-    for at in _descending(base, posts, columns):
-        author = author_of[posts[at]]
+        authors[at] = author_of[posts[at]]
+    for at in _descending(base, posts, source):
+        author = authors[at]
         slots[author] += 1
         base[at] -= mixing.author_penalty * slots[author]
-    for post in posts:
-        slots[author_of[post]] = -1
+    for author in authors:
+        slots[author] = -1
     return base
 
 
 @compiled
-def _descending(values: NDArray[np.float64], posts: NDArray[np.int32], columns: Columns) -> NDArray[np.int32]:
+def _descending(values: NDArray[np.float64], posts: NDArray[np.int32], source: Source) -> NDArray[np.int32]:
     """Positions by falling value; ties keep their order."""
     negative, line = -values, np.arange(len(values)).astype(np.int32)
-    return arranged(Keys(negative, line.astype(np.float64), posts, columns.posts.names), line)
+    return arranged(Keys(negative, line.astype(np.float64), posts, source.items), line)
 
 
 @compiled
@@ -84,61 +78,68 @@ def part_media(order: NDArray[np.int32], media: NDArray[np.uint8], places: int) 
 
 
 @compiled
-def explore(order: NDArray[np.int32], words: NDArray[np.uint32], share: float, explored: NDArray[np.bool_]) -> None:
-    """See feedgen.diversity.explore; `order` is changed in place. `words`: two draws a place."""
-    count = len(order)
+def _mixed(value: int) -> int:
+    value = np.uint64(value)
+    value = (value ^ (value >> np.uint64(_FIRST_SHIFT))) * np.uint64(_FIRST_FACTOR)
+    value = (value ^ (value >> np.uint64(_SECOND_SHIFT))) * np.uint64(_SECOND_FACTOR)
+    return value ^ (value >> np.uint64(LAST_SHIFT))
+
+
+@compiled
+def explore(order: NDArray[np.int32], seeds: NDArray[np.uint64], share: float, explored: NDArray[np.bool_]) -> None:
+    """See feedgen.diversity.explore; `order` is changed in place."""
+    count, step, edge = len(order), np.uint64(STEP), share * 4294967296.0
     for place in range(count):
         explored[place] = False
-        if words[place, 0] < share * 4294967296.0:
-            ahead = np.int64(words[place, 1]) * (count - place) >> 32
+        drawn = _mixed(seeds[0] ^ _mixed(seeds[1] + np.uint64(place + 1) * step))
+        if np.float64(drawn >> np.uint64(32)) < edge:
+            ahead = np.int64(drawn & np.uint64(4294967295)) * (count - place) >> 32
             if ahead:
-                drawn = order[place + ahead]
+                chosen = order[place + ahead]
                 for at in range(place + ahead, place, -1):
                     order[at] = order[at - 1]
-                order[place] = drawn
+                order[place] = chosen
                 explored[place] = True
 
 
 @compiled
 def _mix_one(
-    columns: Columns,
-    marks: Marks,
+    source: Source,
+    slots: NDArray[np.int32],
     mixing: Mixing,
-    selected: Selected,
-    best: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    words: NDArray[np.uint32],
+    picked: Picked,
     row: int,
-    into: Mixed,
-) -> None:
-    posts = selected.posts[best]
-    keys = by_rank(columns, scores, selected.damped[best], mixing.penalty, posts)
-    line = arranged(keys, np.arange(len(best)).astype(np.int32))  # O(n) if they stand as stage one has put them
-    best, posts = best[line], posts[line]
-    adjusted = adjust(columns, marks, mixing, -keys.first[line], posts)
-    order = _descending(adjusted, posts, columns)
-    part_media(order, columns.posts.media[posts], mixing.media_places)
-    explore(order, words, mixing.explore_share, into.explored[row])
-    for place in range(len(best)):
-        into.candidate[row, place] = best[order[place]]
-        into.adjusted[row, place] = adjusted[order[place]]
+    seeds: NDArray[np.uint64],
+) -> Feed:
+    count = picked.counts[row]
+    posts, damped, scores = picked.posts[row, :count], picked.damped[row, :count], picked.scores[row, :count]
+    keys = by_rank(scores, damped, mixing.penalty, posts, source.items)
+    line = arranged(keys, np.arange(count).astype(np.int32))
+    ranked = posts[line]
+    adjusted = adjust(source, slots, mixing, -keys.first[line], ranked)
+    order, explored = _descending(adjusted, ranked, source), np.empty(count, np.bool_)
+    part_media(order, source.media[ranked], mixing.media_places)
+    explore(order, seeds, mixing.explore_share, explored)
+    return Feed(ranked[order], adjusted[order], picked.origin[row][line[order]], explored)
 
 
 @compiled
 def mix(
-    columns: Columns,
-    marks: Marks,
+    source: Source,
+    slots: NDArray[np.int32],
     mixing: Mixing,
-    selected: Selected,
     picked: Picked,
-    words: NDArray[np.uint32],
-    into: Mixed,
-) -> None:
-    """Fill `into` from what is `picked`, in the order of its scores as they are now: stage two may have changed them.
+    seeds: NDArray[np.uint64],
+    arena: NDArray[np.uint8],
+    into: Packed,
+) -> NDArray[np.uint8]:
+    """The records of what is `picked`, in the order of its scores as they are now: stage two may have changed them.
 
-    `words`: shape (viewers, items, 2). O(items log items) a viewer.
+    `seeds`: by viewer two words that decide the draws. Fills `into`, whose ids stand in the arena: this one, or the
+    larger one that is returned. `slots`: scratch by user, all −1. O(items) a viewer.
     """
+    used = 0
     for row in range(len(picked.counts)):
-        count = picked.counts[row]
-        best, scores = picked.candidate[row, :count], picked.scores[row, :count]
-        _mix_one(columns, marks, mixing, selected, best, scores, words[row], row, into)
+        feed = _mix_one(source, slots, mixing, picked, row, seeds[row])
+        arena, used = pack(source, slots, feed, row, arena, used, into)
+    return arena

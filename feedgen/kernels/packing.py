@@ -1,6 +1,6 @@
 """The columns of a feed record from dense indices: what feed.record and feed.ids define, without a str an item."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,44 +14,45 @@ _NO_DIGIT: Final = 255
 _INT_BYTES: Final = 8
 
 
-class Ids(NamedTuple):
-    """The parts of feed.ids.PackedIds; `kind` is a place in KINDS."""
-
-    kind: int
-    width: int
-    data: NDArray[np.uint8]
-    ends: NDArray[np.uint32]
-
-
 class Source(NamedTuple):
-    """What the records are written from: few columns, as a call from Python costs 1 µs for each three."""
+    """What records are written from. Few columns: handing an array to a kernel costs a third of a microsecond."""
 
     author: NDArray[np.int32]
     created: NDArray[np.float64]
+    media: NDArray[np.uint8]
     items: Names
     people: Names
 
 
 class Feed(NamedTuple):
-    """A feed by place: the posts, their scores, and whether each was drawn from further down."""
+    """A feed by place: the posts, their scores, who named them first, and whether each was drawn from further down."""
 
     posts: NDArray[np.int32]
     scores: NDArray[np.float64]
+    origin: NDArray[np.uint8]
     explored: NDArray[np.bool_]
 
 
 class Packed(NamedTuple):
-    """The parts of feed.record.Bulk. `whole`: `seconds` holds `created`; `finite`: every score is, as float32."""
+    """The parts of feed.record.Bulk by viewer, and by place; shape (viewers, items) unless said.
 
-    items: Ids
-    authors: Ids
-    author_count: int
+    `ids`: int64 (viewers, 2, 4): of items and of authors the parts of feed.ids.PackedIds: kind (place in KINDS), width,
+    and where the data begins and ends in the arena; `ends`: uint32 (viewers, 2, items). `authors`: how many distinct;
+    `author_of`: their numbers, uint16, and `author_of_8`: the same in 8 bits. `whole`: `seconds` holds `created`;
+    `finite`: every score is, as float32. `explored`: bits, shape (viewers, items / 8).
+    """
+
+    ids: NDArray[np.int64]
+    ends: NDArray[np.uint32]
+    authors: NDArray[np.int64]
     author_of: NDArray[np.uint16]
+    author_of_8: NDArray[np.uint8]
     scores: NDArray[np.float32]
-    finite: bool
-    whole: bool
+    finite: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
     seconds: NDArray[np.uint32]
     created: NDArray[np.float64]
+    origin: NDArray[np.uint8]
     explored: NDArray[np.uint8]
 
 
@@ -63,27 +64,23 @@ def _digit(byte: int) -> int:
 
 
 @compiled
-def _as_hex(names: Names, ids: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """If all are of one even length and nothing but lower-case hexadecimal digits: half the bytes. Else none."""
-    none = np.empty(0, np.uint8)
-    if not len(ids):
-        return none
-    width = names.bounds[ids[0] + 1] - names.bounds[ids[0]]
+def _as_hex(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> int:
+    """Bytes written, if all are of one even length and nothing but lower-case hexadecimal digits; else −1."""
+    width, put = names.bounds[ids[0] + 1] - names.bounds[ids[0]], 0
     if not width or width % 2:
-        return none
-    data, put = np.empty(len(ids) * width // 2, np.uint8), 0
+        return -1
     for one in ids:
         at, end = names.bounds[one], names.bounds[one + 1]
         if end - at != width:
-            return none
+            return -1
         while at < end:
             high, low = _digit(names.data[at]), _digit(names.data[at + 1])
             if high == _NO_DIGIT or low == _NO_DIGIT:
-                return none
+                return -1
             data[put] = high << 4 | low
             put += 1
             at += 2
-    return data
+    return put
 
 
 @compiled
@@ -107,67 +104,112 @@ def _as_int(names: Names, one: int) -> tuple[bool, int]:
 
 
 @compiled
-def _as_ints(names: Names, ids: NDArray[np.int32]) -> NDArray[np.uint8]:
-    values = np.empty(len(ids), np.int64)
-    for at in range(len(ids)):
-        fits, values[at] = _as_int(names, ids[at])
+def _as_ints(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> int:
+    """Bytes written, if each is the one decimal form of an int64; else −1."""
+    put = 0
+    for one in ids:
+        fits, value = _as_int(names, one)
         if not fits:
-            return np.empty(0, np.uint8)
-    return values.view(np.uint8)
+            return -1
+        for shift in range(0, 8 * _INT_BYTES, 8):
+            data[put] = np.uint8(value >> shift & 255)
+            put += 1
+    return put
 
 
 @compiled
-def pack_ids(names: Names, ids: NDArray[np.int32]) -> Ids:
-    """The tightest form of these ids, as feed.ids.pack_ids has it. O(total bytes)."""
-    ends = np.empty(len(ids), np.uint32)
-    digits = _as_hex(names, ids)
-    if len(digits) and len(digits) <= _INT_BYTES * len(ids):
-        return Ids(HEX, len(digits) // len(ids), digits, ends[:0])
-    values = _as_ints(names, ids)
-    if len(values):
-        return Ids(INT, _INT_BYTES, values, ends[:0])
-    if len(digits):
-        return Ids(HEX, len(digits) // len(ids), digits, ends[:0])
-    total, fixed = 0, True
+def _as_text(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8], ends: NDArray[np.uint32]) -> bool:
+    """UTF-8, one after the other; whether all are of one length."""
+    put, fixed = 0, True
     for at in range(len(ids)):
-        total += names.bounds[ids[at] + 1] - names.bounds[ids[at]]
-        ends[at] = total
-    data = np.empty(total, np.uint8)
-    for at in range(len(ids)):
-        start, first = names.bounds[ids[at]], ends[at - 1] if at else 0
-        fixed &= ends[at] - first == ends[0]
-        for place in range(first, ends[at]):
-            data[place] = names.data[start + place - first]
-    if fixed:
-        return Ids(FIXED, ends[0] if len(ids) else 0, data, ends[:0])
-    return Ids(ARENA, 0, data, ends)
+        start, end = names.bounds[ids[at]], names.bounds[ids[at] + 1]
+        for place in range(start, end):
+            data[put] = names.data[place]
+            put += 1
+        ends[at] = put
+        fixed &= end - start == ends[0]
+    return fixed
 
 
 @compiled
-def pack(source: Source, slots: NDArray[np.int32], feed: Feed) -> Packed:
-    """The record of one feed; `slots`: scratch by user, all −1. O(items)."""
-    count = len(feed.posts)
-    authors, author_of = np.empty(count, np.int32), np.empty(count, np.uint16)
-    scores, explored = feed.scores.astype(np.float32), np.zeros((count + 7) // 8, np.uint8)
-    created, seconds = np.empty(count, np.float64), np.empty(count, np.uint32)
-    distinct, whole = 0, True
-    for place in range(count):
-        author = source.author[feed.posts[place]]
+def pack_ids(
+    names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8], ends: NDArray[np.uint32]
+) -> tuple[int, int, int]:
+    """The tightest form of these ids, as feed.ids.pack_ids has it: kind, width, bytes written. O(total bytes)."""
+    if not len(ids):
+        return FIXED, 0, 0
+    put = _as_hex(names, ids, data)
+    if 0 <= put <= _INT_BYTES * len(ids):
+        return HEX, put // len(ids), put
+    if _as_ints(names, ids, data) >= 0:
+        return INT, _INT_BYTES, _INT_BYTES * len(ids)
+    if put >= 0:
+        _as_hex(names, ids, data)  # the attempt before has written over it
+        return HEX, put // len(ids), put
+    if _as_text(names, ids, data, ends):
+        return FIXED, np.int64(ends[0]), np.int64(ends[len(ids) - 1])
+    return ARENA, 0, np.int64(ends[len(ids) - 1])
+
+
+@compiled
+def _room_for(names: Names, ids: NDArray[np.int32]) -> int:
+    """Bytes that any form of these ids fits in."""
+    text = 0
+    for one in ids:
+        text += names.bounds[one + 1] - names.bounds[one]
+    return max(text, _INT_BYTES * len(ids))
+
+
+@compiled
+def _pack_names(
+    names: Names, ids: NDArray[np.int32], arena: NDArray[np.uint8], used: int, parts: Any, ends: Any
+) -> tuple[NDArray[np.uint8], int]:
+    """Behind what is `used` of the arena, or of a larger copy of it."""
+    wanted = used + _room_for(names, ids)
+    if wanted > len(arena):
+        larger = np.empty(2 * wanted, np.uint8)
+        larger[:used] = arena[:used]
+        arena = larger
+    kind, width, written = pack_ids(names, ids, arena[used:], ends)
+    parts[0], parts[1], parts[2], parts[3] = kind, width, used, used + written
+    return arena, used + written
+
+
+@compiled
+def pack(
+    source: Source,
+    slots: NDArray[np.int32],
+    feed: Feed,
+    row: int,
+    arena: NDArray[np.uint8],
+    used: int,
+    into: Packed,
+) -> tuple[NDArray[np.uint8], int]:
+    """The record of one feed; see mixing.mix for the arena, of which so much is `used`. O(items)."""
+    posts, authors, distinct = feed.posts, np.empty(len(feed.posts), np.int32), 0
+    author_of, scores, created = into.author_of[row], into.scores[row], into.created[row]
+    whole, finite = True, True
+    into.explored[row] = 0
+    for place in range(len(posts)):
+        author = source.author[posts[place]]
         if slots[author] < 0:
             slots[author] = distinct
             authors[distinct] = author
             distinct += 1
         author_of[place] = slots[author]
-        at = source.created[feed.posts[place]]
+        at = source.created[posts[place]]
         created[place] = at
         whole &= 0.0 <= at < 4294967296.0 and at == np.floor(at)
-        if feed.explored[place]:
-            explored[place >> 3] |= np.uint8(1 << (place & 7))
-    for place in range(count if whole else 0):
-        seconds[place] = np.uint32(created[place])
+        scores[place] = feed.scores[place]
+        finite &= np.isfinite(scores[place])
+        into.explored[row, place >> 3] |= np.uint8(feed.explored[place] << (place & 7))
+    for place in range(len(posts)):
+        into.author_of_8[row, place] = np.uint8(author_of[place] & 255)
+        into.origin[row, place] = feed.origin[place]
+    for place in range(len(posts) if whole else 0):
+        into.seconds[row, place] = np.uint32(created[place])
     for author in authors[:distinct]:
         slots[author] = -1
-    people = pack_ids(source.people, authors[:distinct])
-    items = pack_ids(source.items, feed.posts)
-    finite = bool(np.isfinite(scores).all())
-    return Packed(items, people, distinct, author_of, scores, finite, whole, seconds, created, explored)
+    into.authors[row], into.whole[row], into.finite[row] = distinct, whole, finite
+    arena, used = _pack_names(source.items, posts, arena, used, into.ids[row, 0], into.ends[row, 0])
+    return _pack_names(source.people, authors[:distinct], arena, used, into.ids[row, 1], into.ends[row, 1])

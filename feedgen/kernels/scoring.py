@@ -1,4 +1,4 @@
-"""Stage one: the scoring heads over all candidates of a batch, and the best of each viewer.
+"""Stage one: the scoring heads over all candidates of a viewer, and the best of them.
 
 Stage two, where there is one, puts its own scores into `Picked.scores` before mixing.mix makes feeds of them.
 """
@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columns import Columns
 from feedgen.kernels.compiled import compiled
-from feedgen.kernels.picking import Keys, arranged, picked
-from feedgen.kernels.selecting import Selected
-from feedgen.ranking.heads import EXP_TERMS, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER, STEEPEST
+from feedgen.kernels.exact import squash
+from feedgen.kernels.picking import Keys, arranged
+from feedgen.state.symbols import Names
 
 
 class Scoring(NamedTuple):
@@ -27,35 +26,18 @@ class Scoring(NamedTuple):
 
 
 class Picked(NamedTuple):
-    """The best candidates by viewer, `counts[v]` of them, best first: `candidate` (position in Selected), and `scores`
-    before what `damped` ones lose; shape (viewers, items)."""
+    """The best candidates by viewer and rank, `counts[v]` of them, best first; shape (viewers, items).
+
+    `origin`: place in SOURCES; `scores`: before what `damped` ones lose. `features`: shape (viewers, items, FEATURES),
+    or empty where no second stage needs them.
+    """
 
     counts: NDArray[np.int64]
-    candidate: NDArray[np.int64]
+    posts: NDArray[np.int32]
+    origin: NDArray[np.uint8]
+    damped: NDArray[np.bool_]
     scores: NDArray[np.float64]
-
-
-@compiled
-def squash(sums: NDArray[np.float64]) -> None:
-    """ranking.heads.sigmoid, in place; eight at a time, as nothing in it branches."""
-    for at in range(len(sums)):
-        exponent = np.minimum(np.maximum(-sums[at], -STEEPEST), STEEPEST)
-        twos = (exponent * LOG2_E + ROUNDER) - ROUNDER
-        rest = (exponent - twos * LN2_HIGH) - twos * LN2_LOW
-        power = EXP_TERMS[12] * rest + EXP_TERMS[11]
-        power = power * rest + EXP_TERMS[10]
-        power = power * rest + EXP_TERMS[9]
-        power = power * rest + EXP_TERMS[8]
-        power = power * rest + EXP_TERMS[7]
-        power = power * rest + EXP_TERMS[6]
-        power = power * rest + EXP_TERMS[5]
-        power = power * rest + EXP_TERMS[4]
-        power = power * rest + EXP_TERMS[3]
-        power = power * rest + EXP_TERMS[2]
-        power = power * rest + EXP_TERMS[1]
-        power = power * rest + EXP_TERMS[0]
-        two = np.int64((np.int64(twos) + 1023) << 52).view(np.float64)  # 2^twos by its bits
-        sums[at] = 1.0 / (1.0 + power * two)
+    features: NDArray[np.float64]
 
 
 @compiled
@@ -95,25 +77,38 @@ def _finite_or_last(scores: NDArray[np.float64]) -> None:
 
 @compiled
 def by_rank(
-    columns: Columns, scores: NDArray[np.float64], damped: NDArray[np.bool_], penalty: float, posts: NDArray[np.int32]
+    scores: NDArray[np.float64], damped: NDArray[np.bool_], penalty: float, posts: NDArray[np.int32], names: Names
 ) -> Keys:
     """What orders candidates: their scores, less what the damped ones lose, best first; ties by outside id."""
     first = np.empty(len(scores))
     for at in range(len(scores)):
         first[at] = -(scores[at] - penalty * damped[at])
-    return Keys(first, np.zeros(len(scores)), posts, columns.posts.names)
+    return Keys(first, np.zeros(len(scores)), posts, names)
 
 
 @compiled
-def pick(columns: Columns, scoring: Scoring, selected: Selected, into: Picked) -> None:
-    """Fill `into`; `selected.rows` hold the features (features.logs). O(candidates × features × heads)."""
-    for row in range(len(into.counts)):
-        first, end = selected.bounds[row], selected.bounds[row + 1]
-        scores = np.empty(end - first)
-        score(selected.rows[:, first:end], scoring, scores)
-        keys = by_rank(columns, scores, selected.damped[first:end], scoring.penalty, selected.posts[first:end])
-        best = arranged(keys, picked(keys, scoring.items))
-        into.counts[row] = len(best)
+def pick(
+    names: Names,
+    scoring: Scoring,
+    posts: NDArray[np.int32],
+    origin: NDArray[np.uint8],
+    damped: NDArray[np.bool_],
+    rows: NDArray[np.float64],
+    viewer: int,
+    into: Picked,
+) -> None:
+    """The best of one viewer's candidates, `rows` being their features. O(candidates × features × heads)."""
+    scores = np.empty(len(posts))
+    score(rows, scoring, scores)
+    keys = by_rank(scores, damped, scoring.penalty, posts, names)
+    best = arranged(keys, np.arange(len(posts)).astype(np.int32))[: scoring.items]
+    into.counts[viewer] = len(best)
+    into_posts, into_origin = into.posts[viewer], into.origin[viewer]
+    into_damped, into_scores = into.damped[viewer], into.scores[viewer]
+    for place in range(len(best)):
+        at = best[place]
+        into_posts[place], into_origin[place] = posts[at], origin[at]
+        into_damped[place], into_scores[place] = damped[at], scores[at]
+    if len(into.features):
         for place in range(len(best)):
-            into.candidate[row, place] = first + best[place]
-            into.scores[row, place] = scores[best[place]]
+            into.features[viewer, place] = rows[:, best[place]]

@@ -17,6 +17,9 @@ from feedgen.state.symbols import Names
 
 SOURCES: Final = ("followed", "new_followee", "popular", "grown", "interest", "trending")
 
+_STEP: Final = 256
+"""Of the pool, looked at in one go."""
+
 
 class Gathered(NamedTuple):
     """Candidates, each once, and the source that named it first. `named`: how many posts each source named."""
@@ -58,6 +61,9 @@ def new_followee(
     columns: Columns, marks: Marks, rules: Rules, network: Network, since: NDArray[np.float64], login: float, room: int
 ) -> NDArray[np.int32]:
     """Unseen posts older than the login by authors followed `since` then."""
+    cap = min(rules.new_followee_cap, room)
+    if cap < 1:
+        return network.posts[:0]
     posts, created, owner, mark, oldest = (
         network.posts,
         network.created,
@@ -76,7 +82,7 @@ def new_followee(
         network.recency[found].astype(np.float64),
         -network.created[found],
         columns.posts.names,
-        min(rules.new_followee_cap, room),
+        cap,
     )
 
 
@@ -85,6 +91,8 @@ def of_network(
     columns: Columns, marks: Marks, network: Network, bits: int, wanted: int, login: float, cap: int
 ) -> NDArray[np.int32]:
     """The most popular posts up to `login` whose marks under `bits` are `wanted`."""
+    if cap < 1:
+        return network.posts[:0]
     which, created, mark, popularity = network.posts, network.created, marks.post, columns.shared.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
@@ -102,11 +110,13 @@ def of_network(
 
 
 @compiled
-def beyond(columns: Columns, marks: Marks, rules: Rules, posts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Those that exist by now, by authors outside the network, unseen; in the order given."""
-    found, count = np.empty(len(posts), np.int32), 0
+def beyond(columns: Columns, marks: Marks, rules: Rules, pool: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
+    """The first of them that exist by now, are by authors outside the network, and unseen; in the order given."""
+    found, count = np.empty(min(wanted, len(pool)), np.int32), 0
     mark, near, created, author, now = marks.post, marks.near, columns.posts.created, columns.posts.author, rules.now
-    for post in posts:
+    for post in pool:
+        if count >= wanted:
+            break
         if not mark[post] & SEEN and created[post] <= now and not near[author[post]]:
             found[count] = post
             count += 1
@@ -114,20 +124,33 @@ def beyond(columns: Columns, marks: Marks, rules: Rules, posts: NDArray[np.int32
 
 
 @compiled
-def interest(
-    columns: Columns, rules: Rules, cares: NDArray[np.float64], pool: NDArray[np.int32], room: int
-) -> NDArray[np.int32]:
-    """Of the pool, what matches the viewer's taste best."""
-    found, first, count = np.empty(len(pool), np.int32), np.empty(len(pool)), 0
-    popularity, liking = columns.shared.popularity, np.empty(len(pool))
-    match(columns.posts, cares, pool, liking)
-    for at in range(len(pool)):
-        if liking[at] > MORE:
-            found[count] = pool[at]
-            first[count] = -liking[at] * max(popularity[pool[at]] + UNIT, 0)
-            count += 1
-    found, first = found[:count], first[:count]
-    return _cut(found, first, -columns.posts.created[found], columns.posts.names, min(rules.interest_cap, room))
+def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.float64], room: int) -> NDArray[np.int32]:
+    """Of the pool, what matches the viewer's taste best.
+
+    The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
+    mostly after a quarter of it.
+    """
+    cap, pool = min(rules.interest_cap, room), columns.shared.pool
+    if cap < 1 or not len(cares):
+        return pool[:0]
+    popularity, created, names = columns.shared.popularity, columns.posts.created, columns.posts.names
+    found, first, second = np.empty(3 * cap, np.int32), np.empty(3 * cap), np.empty(3 * cap)
+    most, least, count, liking = cares.max() * (1.0 + 1e-9), 0.0, 0, np.empty(_STEP)
+    for step in range(0, len(pool), _STEP):
+        if count >= cap and most * max(popularity[pool[step]] + UNIT, 0) < least:
+            break
+        strange = beyond(columns, marks, rules, pool[step : step + _STEP], _STEP)
+        match(columns.posts, cares, strange, liking)
+        for at in range(len(strange)):
+            worth = liking[at] * max(popularity[strange[at]] + UNIT, 0)
+            if liking[at] > MORE and worth >= least:
+                if count == len(found):
+                    kept = picked(Keys(first, second, found, names), cap)
+                    found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
+                    least, count = -first[:cap].max(), cap
+                found[count], first[count], second[count] = strange[at], -worth, -created[strange[at]]
+                count += 1
+    return _cut(found[:count], first[:count], second[:count], names, cap)
 
 
 @compiled
@@ -163,10 +186,10 @@ def gather(
     count = _take(marks, into, count, 2, of_network(columns, marks, network, SEEN, 0, login, room))
     room = min(rules.grown_cap, cap - count)
     count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
-    strange = beyond(columns, marks, rules, columns.shared.pool)
-    count = _take(marks, into, count, 4, interest(columns, rules, cares, strange, cap - count))
-    trending = beyond(columns, marks, rules, columns.shared.pool[: columns.shared.trending])
-    count = _take(marks, into, count, 5, trending[: min(rules.trending_cap, cap - count)])
+    count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
+    shared = columns.shared
+    wanted = max(min(rules.trending_cap, cap - count), 0)
+    count = _take(marks, into, count, 5, beyond(columns, marks, rules, shared.pool[: shared.trending], wanted))
     mark = marks.post
     for post in into.posts[:count]:
         mark[post] &= ~TAKEN & 255

@@ -72,7 +72,7 @@ class Ranker:
         line_up: LineUp,
         context: ViewerContext,
         posts: NDArray[np.int32],
-        features: Callable[[], NDArray[np.float64]],
+        features: NDArray[np.float64],
         scores: Floats,
     ) -> Floats:
         """Scores of the picked `posts`, given those of stage one; finite. Copies, or `scores` as they are.
@@ -92,7 +92,7 @@ class Ranker:
             try:
                 began = self._monotonic()
                 if rows is None:
-                    rows = self._rows(context, posts, features())
+                    rows = self._rows(context, posts, features)
                 ids = self._keys.of(context.viewer, posts) if version.stage_two.needs_ids else None
                 found = self._tried(version, version.stage_two, rows, ids, began)
             except Exception as error:
@@ -103,7 +103,7 @@ class Ranker:
                     self._count("by_previous")
                 return found
         self._count("by_formula")
-        return finite_or_last(self.formula.score(features()))
+        return finite_or_last(self.formula.score(features))
 
     def _rows(
         self, context: ViewerContext, posts: NDArray[np.int32], features: NDArray[np.float64]

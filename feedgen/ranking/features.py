@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.config import Ranking
+from feedgen.ranking.exact import ln, ln1p, signed_ln1p
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.taste import match
 from feedgen.state.columns import SECONDS_PER_HOUR
@@ -68,16 +69,16 @@ class FeatureMaker:
         age_s = np.maximum(context.now - state.posts.created[posts], 0.0)
         return np.column_stack(
             (
-                -np.log1p(age_s / self._fresh_s),
-                -np.log1p(age_s / self._recent_s),
+                -ln1p(age_s / self._fresh_s),
+                -ln1p(age_s / self._recent_s),
                 *self._author_affinities(context, author),
                 _liked_share(context, author),
                 _follows_back(context, author),
                 context.near[author].astype(np.float64),
-                np.log1p(match(state, context.taste, posts)),
-                np.log(epoch.post_rates(posts, author)),
-                np.log(epoch.author_rate[author]),
-                np.log1p(epoch.followers[author]),
+                ln1p(match(state, context.taste, posts)),
+                ln(epoch.post_rates(posts, author)),
+                ln(epoch.author_rate[author]),
+                ln1p(epoch.followers[author]),
                 *self._post_engagement(context, posts),
             )
         )
@@ -91,7 +92,7 @@ class FeatureMaker:
         for decay in self._affinities:
             units = decay.units(engaged, context.epoch.hour)
             total = np.bincount(position, weights=units)  # integers below 2⁵³: exact in any order
-            columns.append(np.log1p(_look_up(known, np.maximum(total, 0.0) / UNIT, author)))
+            columns.append(ln1p(_look_up(known, np.maximum(total, 0.0) / UNIT, author)))
         return columns
 
     def _post_engagement(self, context: ViewerContext, posts: NDArray[np.int32]) -> list[NDArray[np.float64]]:
@@ -102,7 +103,7 @@ class FeatureMaker:
 
         def log_sum(units: NDArray[np.int64], which: NDArray[np.bool_], share: float = 1.0) -> NDArray[np.float64]:
             total = np.bincount(place, weights=np.where(which, units, 0), minlength=len(posts)) * share / UNIT
-            return np.copysign(np.log1p(np.abs(total)), total)
+            return signed_ln1p(total)
 
         everyone, in_favour = np.ones(len(place), np.bool_), found.kind < AGAINST
         day, week = (in_favour & within(found, hour, WINDOWS[span]) for span in ("1d", "7d"))
@@ -121,8 +122,7 @@ def _liked_share(context: ViewerContext, author: NDArray[np.int32]) -> NDArray[n
     met = _look_up(*np.unique(engaged, return_counts=True), author)
     there = _look_up(*np.unique(exposed, return_counts=True), author)
     rate = min(1.0, len(engaged) / max(len(exposed), 1))
-    share: NDArray[np.float64] = np.log((met + 1.0) / (rate * there + 1.0))
-    return share
+    return ln((met + 1.0) / (rate * there + 1.0))
 
 
 def _follows_back(context: ViewerContext, author: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -2,30 +2,18 @@
 
     P(action) = σ(bias + Σ weight × feature)        score = Σ value × P(action)
 
-kernels.scoring does the same, to the bit: sums are added in one order, and σ is made of operations that IEEE 754 says
-the last bit of (numpy's exp has other bits on another processor).
+kernels.scoring does the same, to the bit: sums are added in one order, and for σ see ranking.exact.
 """
 
 from dataclasses import dataclass
-from math import factorial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedgen import config
+from feedgen.ranking.exact import sigmoid
 from feedgen.ranking.features import FEATURES
-
-LOG2_E: Final = 1.4426950408889634
-LN2_HIGH: Final = 0.6931471803691238
-"""Its last 32 bits are 0, so that a multiple by a small integer is exact (Cody and Waite)."""
-LN2_LOW: Final = 1.9082149292705877e-10
-ROUNDER: Final = 6755399441055744.0
-"""1.5 × 2⁵²: a number added to it and taken off again is rounded to an integer."""
-EXP_TERMS: Final = tuple(1.0 / factorial(power) for power in range(13))
-"""Taylor's of eʳ for |r| ≤ ln 2 / 2; what is left out is below 2⁻⁵²."""
-STEEPEST: Final = 700.0
-"""σ(±700) is 1 or less than 10⁻³⁰³."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +91,3 @@ def configured(ranking: config.Ranking) -> Heads:
     weights = np.array([[head.weights.get(name, 0.0) for name in FEATURES] for head in heads], np.float64)
     bias, values = (np.array([getattr(head, name) for head in heads], np.float64) for name in ("bias", "value"))
     return Heads(tuple(ranking.heads), weights, bias, values)
-
-
-def sigmoid(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + e^−x), to some 2 units of the last place; NaN of NaN. Any shape; O(n), copies."""
-    exponent = np.minimum(np.maximum(-sums, -STEEPEST), STEEPEST)
-    twos = (exponent * LOG2_E + ROUNDER) - ROUNDER
-    rest = (exponent - twos * LN2_HIGH) - twos * LN2_LOW
-    power = np.full_like(rest, EXP_TERMS[-1])
-    for term in EXP_TERMS[-2::-1]:
-        power = power * rest + term
-    whole: NDArray[np.float64] = 1.0 / (1.0 + np.ldexp(power, np.nan_to_num(twos).astype(np.int32)))
-    return whole

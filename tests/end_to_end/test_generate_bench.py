@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from feedgen.config import load
+from feedgen.ranking.heads import configured
 from loadtest.crowd import draw
+from loadtest.generate_bench import YARDSTICK
 
 
 def test_everyone_follows_as_many_others_each_once() -> None:
@@ -38,7 +41,34 @@ def test_it_measures_us_and_who_is_here(tmp_path: Path) -> None:
         "bytes_per_feed",
     }
     assert wanted <= set(figures["ours"])
+    assert wanted <= set(figures["ships"])
+    items = figures["ours"]["items_per_feed"]
+    assert 0 < items <= figures["ships"]["items_per_feed"]
     for name in ("sql", "redis"):
         peer = figures[name]
         assert peer.get("skipped") or peer["feeds_per_s"] > 0
-        assert peer.get("skipped") or f"{name}, 0 items" not in done.stderr
+        assert peer.get("skipped") or peer["items_per_feed"] == items
+
+
+def test_the_yardstick_is_a_configuration_with_three_heads_over_every_feature() -> None:
+    settings = load(YARDSTICK)
+    heads = configured(settings.ranking)
+    assert heads.actions == ("like", "comment", "hide")
+    assert (heads.weights != 0.0).all()
+    assert settings.feed.items == settings.selection.fetch_cap == 500
+
+
+def test_reading_beside_generation_is_measured(tmp_path: Path) -> None:
+    kept = tmp_path / "beside.json"
+    command = ["beside", "--viewers", "40", "--resident", "100", "--rate", "200", "--seconds", "0.5", "--rounds", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", *command, "--json", str(kept)],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures == json.loads(kept.read_text())
+    for part in ("idle", "generating"):
+        assert figures[part]["answered"] > 0
+        assert figures[part]["failed"] == 0
+    assert figures["feeds_per_s_meanwhile"] > 0

@@ -1,7 +1,5 @@
 """Scoring heads: σ of weighted sums, times what each action is worth; the kernel has the same bits."""
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from feedgen import config
 from feedgen.kernels import scoring
 from feedgen.ranking.features import FEATURES
-from feedgen.ranking.heads import Heads, configured, formula, sigmoid
+from feedgen.ranking.heads import Heads, configured, formula
 from feedgen.ranking.scorers import finite_or_last
 
 numbers = st.one_of(
@@ -47,21 +45,6 @@ def test_the_kernel_scores_many_candidates_as_the_heads_do() -> None:
     for squashed in (False, True):
         heads = heads_of(7, 3, squashed)
         assert by_kernel(heads, features).tobytes() == finite_or_last(heads.score(features)).tobytes()
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.floats(-690, 690))
-def test_sigma_is_right_to_the_last_places(value: float) -> None:
-    exact = 1.0 / (1.0 + np.exp(-np.longdouble(value)))
-    assert abs(sigmoid(np.array([value]))[0] / exact - 1.0) < 4 * np.finfo(np.float64).eps
-
-
-def test_sigma_at_its_ends() -> None:
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        ends = sigmoid(np.array([-np.inf, -1e9, 0.0, 1e9, np.inf, np.nan]))
-    assert ends[2:5].tolist() == [0.5, 1.0, 1.0]
-    assert 0.0 < ends[0] == ends[1] < 1e-300
-    assert np.isnan(ends[5])
 
 
 def test_without_heads_the_score_is_the_weighted_sum() -> None:
