@@ -152,7 +152,7 @@ class BatchMaker:
     def _columns_of(self, epoch: Epoch) -> Columns:
         state, ranking = self._state, self._settings.ranking
         posts, about = state.posts, state.about_posts
-        followees, since, barred = state.graph.columns
+        followees, since, barred = state.graph.spans
         rare, alive = rarity(about.posts_about)
         days = (ranking.affinity_short_days, ranking.affinity_mid_days, ranking.affinity_long_days)
         return Columns(
@@ -180,7 +180,7 @@ class BatchMaker:
                 viewed=state.impressions.seen.spans,
                 names=state.users.encoded,
             ),
-            *state.engagement.by_post,
+            state.engagement.by_post,
             Shared(
                 *(epoch.popularity, epoch.engaged, epoch.pool, len(epoch.trending)),
                 *(np.log(epoch.post_rate), np.log(epoch.author_rate), np.log1p(epoch.followers)),

@@ -78,17 +78,10 @@ def test_ten_thousand_events_of_a_network_in_any_order_with_repeats(seed: int) -
 
 
 def test_the_state_is_told_with_nothing_left_out() -> None:
-    state = State(SMALL.state, SMALL.ranking)
-    parts = [state, *vars(state).values(), *vars(state.impressions).values(), *vars(state.engagement).values()]
-    parts += vars(state.graph).values()
-    met = {}
-    for part in parts:
-        kind = type(part)
-        if kind.__module__.startswith("feedgen.state."):
-            met[kind] = set(getattr(kind, "__slots__", ())) or set(vars(part))
-    expected = {kind: names | NOT_TOLD.get(kind, set()) for kind, names in TOLD.items()}
-    helpers = {kind for kind in met if kind.__name__ in {"Decay", "Column", "Lists"}}
-    assert {kind: names for kind, names in met.items() if kind not in helpers} == expected
+    parts = {".".join(name.split(".")[:2]) for name in State(SMALL.state, SMALL.ranking).columns()}
+    names = {"users", "post_ids", "topic_names", "languages"}  # how a table of names is made up is its own affair
+    met = {part.partition(".")[0] if part.partition(".")[0] in names else part for part in parts}
+    assert met == TOLD | NOT_TOLD
 
 
 def test_what_is_told_tells_states_apart() -> None:

@@ -1,69 +1,42 @@
 """The whole of a state, and all its feeds, as bytes that do not depend on how the events came."""
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from feedgen.feed.record import Bulk, encode_bulk
 from feedgen.pipeline import Pipeline
-from feedgen.state.attributes import MEDIA, NONE, PostAttributes, UserAttributes
-from feedgen.state.bypost import ByPost
-from feedgen.state.engagement import KINDS, Engagement, _unpack
-from feedgen.state.graph import Graph
-from feedgen.state.impressions import Impressions, LatestPosts
-from feedgen.state.logins import Logins
-from feedgen.state.posts import UNKNOWN, Posts
+from feedgen.state.attributes import MEDIA, NONE
+from feedgen.state.engagement import KINDS
+from feedgen.state.graph import MUTE
+from feedgen.state.posts import UNKNOWN
 from feedgen.state.state import State
-from feedgen.state.symbols import Symbols
 from feedgen.state.toggles import Toggles
 from tests.worlds import DAY
 
-TOLD: Final[dict[type, set[str]]] = {
-    State: {
-        *("users", "post_ids", "graph", "posts", "about_posts", "about_users", "engagement", "impressions", "logins"),
-        "watermark",
-    },
-    Symbols: {"_index", "_names"},
-    Toggles: {"_slot", "_ts", "_on", "_ids", "_later_id"},
-    Graph: {"_follows", "_blocks", "_mutes", "_followees", "_followed_at", "_followers", "_barred", "follow_count"},
-    Posts: {"_author", "_created", "_deleted", "_withheld", "_reviews", "_event", "_ids", "_recent", "live_count"},
-    PostAttributes: {
-        *(
-            "_language",
-            "_min_age",
-            "_sensitive",
-            "_media",
-            "_topics",
-            "_topic_at",
-            "_topic_count",
-            "_posts_about",
-            "_last_edit",
-        ),
-    },
-    UserAttributes: {"_known"},
-    Engagement: {"_switches", "_rows", "_by_viewer", "_counts"},
-    ByPost: {"_post", "_who", "_value"},
-    Impressions: {"seen", "served", "_views", "_hidden"},
-    LatestPosts: {"_packed"},
-    Logins: {"_last", "_active"},
+TOLD: Final = {
+    *("users", "post_ids", "watermark", "logins.last", "logins.active"),
+    *(f"graph.{name}" for name in ("follows", "bars", "followers", "barred")),
+    *(f"posts.{name}" for name in ("author", "created", "deleted", "withheld", "reviews", "event", "ids", "recent")),
+    *(f"about_posts.{name}" for name in ("language", "min_age", "sensitive", "media")),
+    *(f"about_posts.{name}" for name in ("topics", "topic_at", "topic_count", "posts_about", "edits")),
+    *(f"about_users.{name}" for name in ("language", "birth_year", "utc_offset_min", "verified", "location")),
+    *("about_users.stamps", "about_users.locations"),
+    *(f"engagement.{name}" for name in ("switches", "by_post", "by_viewer", "counts")),
+    *(f"impressions.{name}" for name in ("seen", "served", "views", "hidden")),
 }
-"""What of each class is told below, so that a new column cannot be forgotten."""
+"""Columns, by the beginning of their names, that are told below, so that a new one cannot be forgotten."""
 
-NOT_TOLD: Final[dict[type, set[str]]] = {
+NOT_TOLD: Final = {
     # names that only a superseded claim or edit gave are no one's: what holds a name is told by it
-    State: {"topic_names", "languages", "_folds"},
+    *("topic_names", "languages"),
     # the newest post of everyone may be one that turned out to be another's; it bounds memory, and no feed
-    Symbols: {"_bounds", "_data", "_lock"},  # the same names as bytes
-    Posts: {"_newest", "_symbols", "_retention_s", "_per_author"},
-    PostAttributes: {"_topic_names", "_languages", "_set", "_empty"},
-    UserAttributes: {"_languages"},
-    Engagement: {"_popularity", "_cache_lock", "_cache_hour", "_cache", "_cached_count"},
-    ByPost: {"_lock", "_long", "_short", "_reach"},
-    LatestPosts: {"_posts", "_days", "_per_viewer"},
+    "posts.newest",
+    "engagement.size",  # with what was taken back again, which depends on the order
 }
-"""Settings, roles, and what is kept only to find the rest faster."""
+"""Columns that the order of arrival may change."""
 
 
 def told(state: State, now: float) -> dict[str, Any]:
@@ -76,8 +49,12 @@ def told(state: State, now: float) -> dict[str, Any]:
         "posts": _posts(state, now),
         "about_posts": _about_posts(state),
         "about_users": {
-            name: sorted((state.users.name(user), *stamp, value) for user, (stamp, value) in known.items())
-            for name, known in state.about_users._known.items()
+            field: sorted(
+                (name, *decided, state.about_users.said(user, field))
+                for user, name in enumerate(state.users.names)
+                if (decided := state.about_users.decided(user, field)) is not None
+            )
+            for field in state.about_users.FIELDS
         },
         "engagement": _engagement(state),
         "impressions": _impressions(state),
@@ -104,20 +81,18 @@ def feeds(state: State, pipeline: Pipeline, now: float) -> dict[str, bytes]:
     return found
 
 
-def _switches(toggles: Toggles, left: Callable[[int], str], right: Callable[[int], str]) -> list[Any]:
-    return sorted(
-        (left(key >> 32), right(key & 0xFFFFFFFF), bool(toggles._on[slot]), toggles._ts[slot], toggles._id_of(slot))
-        for key, slot in toggles._slot.items()
-    )
+def _switches(toggles: Toggles) -> list[tuple[int, int, bool, float, str]]:
+    return [(left, *entry) for left in range(toggles._ons.count) for entry in toggles.entries(left)]
 
 
 def _graph(state: State) -> dict[str, Any]:
     graph, user = state.graph, state.users.name
     people = range(len(state.users))
     return {
-        "follows": _switches(graph._follows, user, user),
-        "blocks": _switches(graph._blocks, user, user),
-        "mutes": _switches(graph._mutes, user, user),
+        "follows": sorted((user(one), user(other), *rest) for one, other, *rest in _switches(graph._follows)),
+        "bars": sorted(
+            (user(one), user(key >> 1), key & 1 == MUTE, *rest) for one, key, *rest in _switches(graph._bars)
+        ),
         "followees": sorted(
             (user(viewer), user(author), at)
             for viewer in people
@@ -132,17 +107,17 @@ def _graph(state: State) -> dict[str, Any]:
 def _posts(state: State, now: float) -> dict[str, Any]:
     posts, user, name = state.posts, state.users.name, state.post_ids.name
     since = now - posts._retention_s + 2 * DAY  # paging goes on in feeds that were made a day ago
-    made = rows_of(posts.author, posts.created, posts._event.values)
+    made = rows_of(posts.author, posts.created, posts._event.values.astype(int))
     return {
         "own events": sorted(
-            (name(post), user(author), created, posts._ids[event])
+            (name(post), user(author), created, posts._ids.id(event))
             for post, (author, created, event) in enumerate(made)
             if author != UNKNOWN
         ),
         "gone": sorted(
             (name(post), *flags) for post, flags in enumerate(rows_of(posts.deleted, posts.withheld)) if any(flags)
         ),
-        "reviews": _switches(posts._reviews, name, str),
+        "reviews": sorted((name(post), *rest) for _, post, *rest in _switches(posts._reviews)),
         "recent": sorted(
             (user(author), [name(post) for post in recent if posts.created[post] >= since])
             for author, recent in ((author, posts._recent.of(author).tolist()) for author in range(len(state.users)))
@@ -165,9 +140,9 @@ def _about_posts(state: State) -> dict[str, Any]:
             )
         ),
         "edits": sorted(
-            (name(post), field, *stamp, value)
-            for post, fields in about._last_edit.items()
-            for field, (stamp, value) in fields.items()
+            (name(post), tuple(about._fields)[field], edit.ts, edit.event_id, _said(state, field, edit.value))
+            for post in about._edits.posts()
+            for field, edit in about._edits.of(post).items()
         ),
         "posts_about": sorted(
             (topic_of(topic), posts) for topic, posts in enumerate(about.posts_about.tolist()) if posts
@@ -175,10 +150,21 @@ def _about_posts(state: State) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _said(state: State, field: int, value: int) -> Any:
+    """What an edit said, as outside: names for indices."""
+    about = state.about_posts
+    name = tuple(about._fields)[field]
+    if name == "topics":
+        start, count = value >> 8, value & 0xFF
+        return [state.topic_names.name(topic) for topic in about.topics[2][start : start + count].tolist()]
+    return state.languages.name(value) if name == "language" and value != NONE else value
+
+
 def _engagement(state: State) -> dict[str, Any]:
     engagement, user, post = state.engagement, state.users.name, state.post_ids.name
     by_post: Counter[tuple[str, str, int, str]] = Counter()
-    for item, viewer, hour, kind, sign in rows_of(*_unpack(engagement._rows.since(0))):
+    _, everything = engagement.of_posts(np.arange(len(state.post_ids)))
+    for item, viewer, hour, kind, sign in rows_of(*everything):
         by_post[post(item), user(viewer), hour, KINDS[kind]] += sign
     by_viewer: Counter[tuple[str, str, int, str]] = Counter()
     for viewer in range(len(state.users)):
@@ -189,7 +175,9 @@ def _engagement(state: State) -> dict[str, Any]:
         "by viewer": sorted((*one, count) for one, count in by_viewer.items() if count),
         "touched": sorted({one[:2] for one in by_viewer}),
         "counts": sorted(zip(state.post_ids.names, engagement.counts(len(state.post_ids)).tolist(), strict=True)),
-        "switches": {kind: _switches(toggles, user, post) for kind, toggles in engagement._switches.items()},
+        "switches": sorted(
+            (user(viewer), post(key >> 2), key & 3, *rest) for viewer, key, *rest in _switches(engagement._switches)
+        ),
     }
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.bypost import PostIndex
+from feedgen.state.graph import Since
 from feedgen.state.lists import Spans
 from feedgen.state.symbols import Names
 
@@ -32,7 +32,7 @@ class PeopleColumns(NamedTuple):
 
     recent: Spans
     followees: Spans
-    since: Spans
+    since: Since
     barred: Spans
     hidden: Spans
     engaged: Spans
@@ -66,12 +66,11 @@ class Decays(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Everything a batch reads."""
+    """Everything a batch reads. `by_post`: engagements of everyone, see engagement.Engagement.by_post."""
 
     posts: PostColumns
     people: PeopleColumns
-    long_index: PostIndex
-    short_index: PostIndex
+    by_post: Spans
     shared: Shared
     decays: Decays
 

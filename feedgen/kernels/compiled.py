@@ -9,13 +9,14 @@ from numba.core import config
 
 _ROOM: Final = Path(__file__).parent
 _CONSTANTS: Final = ("ranking/features", "selection/sources", "selection/taste", "state/attributes", "state/engagement")
-"""Modules whose constants are compiled in."""
+_CALLED: Final = ("state/deciding", "state/moments")
+"""Modules whose constants are compiled in, and whose functions are called."""
 
 
 def _digest() -> str:
     """Of the sources: numba looks at the file of a kernel only, not at those of the kernels it calls."""
     digest = blake2b(digest_size=8)
-    for path in [*sorted(_ROOM.glob("*.py")), *(_ROOM.parent / f"{name}.py" for name in _CONSTANTS)]:
+    for path in [*sorted(_ROOM.glob("*.py")), *(_ROOM.parent / f"{name}.py" for name in (*_CONSTANTS, *_CALLED))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

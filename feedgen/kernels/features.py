@@ -14,8 +14,9 @@ from feedgen.kernels.marks import Marks, Past, list_of
 from feedgen.kernels.network import Network
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
-from feedgen.state.bypost import PostIndex
+from feedgen.state.deciding import place_of
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
+from feedgen.state.lists import Spans
 
 ROWS: Final = len(FEATURES) + 1
 """A row for each feature; momentum is the difference of its own and the last one."""
@@ -86,22 +87,12 @@ def _count(
 
 
 @compiled
-def _holds(line: NDArray[np.int32], wanted: int) -> bool:
-    """By a sum without a way out half-way, as it then takes sixteen at a time: a tenth of the time."""
-    found, one = np.int32(0), np.int32(wanted)
-    for at in range(len(line)):
-        found += np.int32(line[at] == one)
-    return found != 0
-
-
-@compiled
 def _follow_back(columns: Columns, authors: NDArray[np.int32], viewer: int) -> NDArray[np.float64]:
     back = np.zeros(len(authors))
-    starts, counts, values = columns.people.followees
     for slot in range(len(authors)):
-        author = authors[slot]
-        if author < len(starts):
-            back[slot] = _holds(values[starts[author] : starts[author] + counts[author]], viewer)
+        line = list_of(columns.people.followees, authors[slot])
+        at = place_of(line, 0, len(line), viewer)
+        back[slot] = at < len(line) and line[at] == viewer
     return back
 
 
@@ -141,7 +132,7 @@ def _author_rows(
 
 @compiled
 def _add_engagement(
-    index: PostIndex,
+    by_post: Spans,
     decays: Decays,
     near: NDArray[np.uint8],
     viewer: int,
@@ -149,14 +140,10 @@ def _add_engagement(
     sums: NDArray[np.int64],
 ) -> None:
     """Add to `sums`, by row: fading, day, of the network, week; in UNITs, so in any order."""
-    starts, whos, values = index
-    weights, now_hour, last = decays.weights, decays.hour, len(index.starts) - 1
+    weights, now_hour = decays.weights, decays.hour
     for place in range(len(posts)):
-        post = posts[place]
-        if post >= last:
-            continue
-        for at in range(starts[post], starts[post + 1]):
-            value, who = np.int64(values[at]), whos[at]
+        for value in list_of(by_post, posts[place]):
+            who = value >> POST_SHIFT
             hour, sign = value >> 5 & HOUR_MASK, 1 - 2 * (value & BACK)
             weight = weights[value >> 1 & KIND_MASK]
             age = np.float64(max(now_hour - hour, 0))
@@ -177,8 +164,7 @@ def _post_rows(
 ) -> None:
     """freshness, recency, post_rate, engagement, momentum's two, network."""
     sums = np.zeros((4, len(posts)), np.int64)
-    _add_engagement(columns.long_index, columns.decays, marks.near, viewer, posts, sums)
-    _add_engagement(columns.short_index, columns.decays, marks.near, viewer, posts, sums)
+    _add_engagement(columns.by_post, columns.decays, marks.near, viewer, posts, sums)
     created, post_rate, now = columns.posts.created, columns.shared.log_post_rate, rules.now
     fresh_s, recent_s = rules.fresh_s, rules.recent_s
     for at in range(len(posts)):

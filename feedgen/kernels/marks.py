@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import compiled
 from feedgen.kernels.picking import Keys, picked
-from feedgen.state.bypost import PostIndex
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import Spans
+from feedgen.state.moments import time_of
 
 VIEWED: Final = 1
 ENGAGED: Final = 2
@@ -48,6 +48,19 @@ def list_of(spans: Spans, owner: int) -> NDArray[np.int32]:
     if owner >= len(spans.starts):
         return spans.values[:0]
     return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
+
+
+@compiled
+def times_of(columns: Columns, viewer: int) -> NDArray[np.float64]:
+    """When each followee of the viewer was followed (s)."""
+    starts, counts, _ = columns.people.followees
+    codes, exact = columns.people.since
+    if viewer >= len(starts):
+        return exact[:0]
+    times = np.empty(counts[viewer])
+    for at in range(len(times)):
+        times[at] = time_of(np.int64(codes[starts[viewer] + at]), exact)
+    return times
 
 
 @compiled
@@ -106,16 +119,14 @@ def favoured(columns: Columns, marks: Marks, viewer: int) -> NDArray[np.int32]:
 
 
 @compiled
-def _after(index: PostIndex, post: int, day: int) -> tuple[int, int]:
+def _after(by_post: Spans, post: int, day: int) -> tuple[int, int]:
     """Standing engagements in favour of a post: those on days after `day`, and all."""
     after, whole = 0, 0
-    if post < len(index.starts) - 1:
-        for at in range(index.starts[post], index.starts[post + 1]):
-            value = np.int64(index.value[at])
-            if value >> 1 & KIND_MASK < AGAINST:
-                sign = 1 - 2 * (value & BACK)
-                whole += sign
-                after += sign if (value >> 5 & HOUR_MASK) // 24 > day else 0
+    for value in list_of(by_post, post):
+        if value >> 1 & KIND_MASK < AGAINST:
+            sign = 1 - 2 * (value & BACK)
+            whole += sign
+            after += sign if (value >> 5 & HOUR_MASK) // 24 > day else 0
     return after, whole
 
 
@@ -128,9 +139,7 @@ def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: 
         post, author = posts[at], author_of[posts[at]]
         if author < 0 or author == viewer or not near[author] or mark[post] & ENGAGED or engaged[post] < least:
             continue
-        after, whole = _after(columns.long_index, post, days[at])
-        later, more = _after(columns.short_index, post, days[at])
-        after, whole = after + later, whole + more
+        after, whole = _after(columns.by_post, post, days[at])
         if after >= least and after >= times * (whole - after):
             mark[post] |= GROWN
 

@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import compiled
 from feedgen.kernels.features import fill, mark_beyond_rate
 from feedgen.kernels.filters import keep
-from feedgen.kernels.marks import Marks, Past, clean, favoured, list_of, mark_grown, mark_near, viewed
+from feedgen.kernels.marks import Marks, Past, clean, favoured, list_of, mark_grown, mark_near, times_of, viewed
 from feedgen.kernels.network import network_of
 from feedgen.kernels.sources import gather
 from feedgen.kernels.taste import taste
@@ -40,7 +40,7 @@ def _select_one(columns: Columns, marks: Marks, rules: Rules, viewers: Viewers, 
     mark_grown(columns, marks, rules, viewer, past)
     network = network_of(columns, rules, viewer)
     cares = taste(columns, marks, network, len(list_of(columns.people.followees, viewer)), past)
-    since = list_of(columns.people.since, viewer)
+    since = times_of(columns, viewer)
     gathered = gather(columns, marks, rules, network, since, cares, login)
     into.named[row] = gathered.named
     into.gathered[row] = len(gathered.posts)

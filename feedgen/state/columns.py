@@ -1,31 +1,62 @@
-"""Growable arrays: what state is kept in."""
+"""Growable arrays, what state is kept in; and how a part of state is taken out and put back as arrays."""
 
-from array import array
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 SECONDS_PER_HOUR: Final = 3_600
 
+Arrays = dict[str, NDArray[Any]]
+"""By name: one-dimensional arrays that together are all that a part holds."""
+
+
+class Part(Protocol):
+    """What can be taken out as arrays and put back."""
+
+    def columns(self) -> Arrays:
+        """The whole content; views until the next fold. O(columns)."""
+        ...
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take the content over: writable arrays are kept as they are, others copied.
+
+        Raises ValueError for a column that is missing, unknown, or of another type.
+        """
+        ...
+
 
 class Column:
-    """A numpy array that grows by doubling; unset entries hold `fill`. Entries are addressed by dense index."""
+    """A numpy array that grows by half; unset entries hold `fill`. Entries are addressed by dense index."""
 
     __slots__ = ("_fill", "_values", "count")
 
-    def __init__(self, dtype: DTypeLike, fill: float | bool) -> None:
+    def __init__(self, dtype: DTypeLike, fill: float | bool = 0, count: int = 0) -> None:
         self._fill = fill
-        self._values: NDArray[Any] = np.full(16, fill, dtype)
-        self.count = 0
+        self._values: NDArray[Any] = np.full(max(count, 16), fill, dtype)
+        self.count = count
 
     def reach(self, count: int) -> None:
         """Make room for indices below `count`. Amortised O(1) an entry."""
-        if count > len(self._values):
-            grown = np.full(max(count, 2 * len(self._values)), self._fill, self._values.dtype)
+        if count > self.count:
+            self.spare(count - self.count)
+            self._values[self.count : count] = self._fill
+            self.count = count
+
+    def spare(self, more: int) -> NDArray[Any]:
+        """The whole array with room for `more` entries behind the last one; what is there is not set."""
+        wanted = self.count + more
+        if wanted > len(self._values):  # what is not written to yet takes no memory
+            grown = np.empty(max(wanted, len(self._values) * 3 // 2), self._values.dtype)
             grown[: self.count] = self._values[: self.count]
             self._values = grown
-        self.count = max(self.count, count)
+        return self._values
+
+    def extend(self, values: NDArray[Any]) -> None:
+        """Behind the last entry. Amortised O(values)."""
+        self.spare(len(values))[self.count : self.count + len(values)] = values
+        self.count += len(values)
 
     def __getitem__(self, index: int) -> Any:
         return self._values[index]
@@ -38,30 +69,47 @@ class Column:
         """The first `count` entries; a view, valid until the next fold."""
         return self._values[: self.count]
 
+    def columns(self) -> Arrays:
+        """One column without a name of its own."""
+        return {"": self.values}
 
-class EventIds:
-    """Event ids in one byte arena, numbered as they come; needed only to decide between events of the same ts."""
-
-    __slots__ = ("_data", "_ends")
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-        self._ends = array("Q")
-
-    def append(self, event_id: str) -> int:
-        """Keep the id; returns its number. Amortised O(len)."""
-        self._data += event_id.encode()
-        self._ends.append(len(self._data))
-        return len(self._ends) - 1
-
-    def __getitem__(self, number: int) -> str:
-        start = self._ends[number - 1] if number else 0
-        return self._data[start : self._ends[number]].decode()
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See Part."""
+        self._values = np.require(np.asarray(columns[""]), requirements=("C", "A", "W")).view(np.ndarray)
+        self.count = len(self._values)
 
 
-def copied(values: "array[int] | array[float]") -> NDArray[Any]:
-    """A numpy copy of an array; a view would forbid the array to grow. O(n)."""
-    return np.array(values, dtype=np.dtype(values.typecode))
+class Composite:
+    """A part made of named parts."""
+
+    def _parts(self) -> Mapping[str, Part]:
+        raise NotImplementedError
+
+    def columns(self) -> Arrays:
+        """See Part. The names of the parts' columns, led by theirs and a point."""
+        return {
+            f"{name}.{column}" if column else name: values
+            for name, part in self._parts().items()
+            for column, values in part.columns().items()
+        }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See Part."""
+        expected = self.columns()
+        if different := sorted(expected.keys() ^ columns.keys()):
+            raise ValueError(f"columns that are missing or unknown: {', '.join(different[:5])}")
+        for name, values in columns.items():
+            if values.dtype != expected[name].dtype or values.ndim != 1:
+                raise ValueError(f"column {name} is {values.ndim} × {values.dtype}, not 1 × {expected[name].dtype}")
+        for name, part in self._parts().items():
+            own = {column[len(name) :].lstrip("."): values for column, values in columns.items()
+                   if column == name or column.startswith(f"{name}.")}  # fmt: skip
+            part.restore(own)
+
+
+def bytes_of(part: Part) -> int:
+    """What the part's columns hold; room to grow is not counted, as it takes no memory before it is used."""
+    return sum(values.nbytes for values in part.columns().values())
 
 
 def ragged(

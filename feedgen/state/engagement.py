@@ -1,22 +1,22 @@
 """Who engaged with what, in which hour: what popularity, windows and affinity are read from.
 
-An engagement is a row: post, viewer, and in one int64 the hour since the epoch, the kind, and whether it is taken back.
-Hours are the buckets, days are 24 of them; decay and windows are computed when read. Weights are rounded to integers
-before they are added, so that sums do not depend on the order of arrival.
+An engagement is the other one's index and, in 32 bits, the hour since the epoch, the kind, and whether it is taken
+back: 8 bytes in the list of its post and, if in favour, 8 in that of its viewer. Hours are the buckets, days are 24 of
+them; decay and windows are computed when read. Weights are rounded to integers before they are added, so that sums do
+not depend on the order of arrival.
 """
 
 import threading
-from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.bypost import ByPost, PostIndex, Rows
-from feedgen.state.columns import SECONDS_PER_HOUR, Column
+from feedgen.state.columns import SECONDS_PER_HOUR, Column, Composite, Part
+from feedgen.state.counting import add_units, sum_units
 from feedgen.state.lists import Lists, Spans
-from feedgen.state.toggles import NEVER, Before, Toggles
+from feedgen.state.toggles import Toggles
 
 KINDS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report", "not_interested")
 KIND: Final = {name: number for number, name in enumerate(KINDS)}
@@ -31,6 +31,12 @@ BACK: Final = 1
 HOUR_MASK: Final = (1 << 27) - 1  # hours until the year 17,281; `--now` may be as far as 9,999
 KIND_MASK: Final = (1 << 4) - 1
 POST_SHIFT: Final = 32
+"""Of what stands above a packed engagement: its post in a viewer's list, its viewer in a post's."""
+_SWITCHED: Final = np.array([0, -1, -1, -1, -1, -1, 1, 2, 3])
+"""By kind: its number among those that are switched, in the keys of Toggles."""
+_WAYS: Final = 4
+_FRESH_MAX: Final = 1 << 20
+"""Engagements kept to bring popularity forward; past that, it is counted anew."""
 
 
 def hour_of(ts: float) -> int:
@@ -38,8 +44,9 @@ def hour_of(ts: float) -> int:
     return int(ts // SECONDS_PER_HOUR)
 
 
-def _pack(hour: int, kind: int, back: bool) -> int:
-    return (hour << 4 | kind) << 1 | back
+def _pack(ts: NDArray[np.float64], kind: NDArray[np.integer[Any]], back: bool) -> NDArray[np.int64]:
+    hours = (ts // SECONDS_PER_HOUR).astype(np.int64)
+    return (hours << 4 | kind) << 1 | int(back)
 
 
 class Engagements(NamedTuple):
@@ -56,9 +63,8 @@ class Engagements(NamedTuple):
         return Engagements(*(column[which] for column in self))
 
 
-def _unpack(rows: Rows) -> Engagements:
-    value = rows.value
-    return Engagements(rows.post, rows.who, value >> 5 & HOUR_MASK, value >> 1 & KIND_MASK, 1 - 2 * (value & BACK))
+def _unpack(post: NDArray[np.int64], viewer: NDArray[np.int64], value: NDArray[np.int64]) -> Engagements:
+    return Engagements(post, viewer, value >> 5 & HOUR_MASK, value >> 1 & KIND_MASK, 1 - 2 * (value & BACK))
 
 
 def by_half_life(hours: float) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
@@ -85,6 +91,15 @@ class Decay:
         units: NDArray[np.int64] = np.rint(weight * UNIT).astype(np.int64) * engagements.sign
         return units
 
+    def table(self, now_hour: int) -> NDArray[np.int64]:
+        """What one counts, by kind and age in hours up to `now_hour`; past its end, nothing. O(its size)."""
+        end, most = 1, float(np.abs(self._weights).max()) * UNIT
+        while end <= now_hour and np.rint(most * self._left(np.array([end]))[0]) > 0:
+            end *= 2
+        left = self._left(np.arange(min(end, max(now_hour, 0)) + 1))
+        found: NDArray[np.int64] = np.rint(self._weights[:, None] * left * UNIT).astype(np.int64)
+        return found
+
 
 def within(engagements: Engagements, now_hour: int, hours: int) -> NDArray[np.bool_]:
     """Which of them lie in the window of so many hours up to `now_hour`."""
@@ -103,57 +118,110 @@ def windows(engagements: Engagements, now_hour: int) -> dict[str, dict[str, int]
     }
 
 
-class Engagement:
-    """Engagements of everyone, by post and by viewer."""
+class Engagement(Composite):
+    """Engagements of everyone, by post and by viewer: 16 bytes, a like or rejection 12 more and its event's id.
+
+    And 24 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
+    """
 
     def __init__(self, popularity: Decay) -> None:
-        self._switches = {kind: Toggles() for kind in ("like", *KINDS[AGAINST:])}
-        self._rows = ByPost()
+        self._switches = Toggles()  # right: post × _WAYS + _SWITCHED
+        self._by_post = Lists(np.int64)
         self._by_viewer = Lists(np.int64)
-        self._counts = array("q")
+        self._counts = Column(np.int32)
+        self._size = Column(np.int64, 0, 1)
         self._popularity = popularity
         self._cache_lock = threading.Lock()
         self._cache_hour = -1
-        self._cache = Column(np.int64, 0)
-        self._cached_count = 0
+        self._cache = Column(np.int64)
+        self._fresh = Column(np.int32), Column(np.int64)  # post and value of what is not in the cache yet
 
-    def engage(self, viewer: int, post: int, kind: str, ts: float) -> None:
-        """Count one engagement. Amortised O(1)."""
-        self._enter(viewer, post, _pack(hour_of(ts), KIND[kind], False))
+    def _parts(self) -> Mapping[str, Part]:
+        return {
+            "switches": self._switches,
+            "by_post": self._by_post,
+            "by_viewer": self._by_viewer,
+            "counts": self._counts,
+            "size": self._size,
+        }
 
-    def like(self, viewer: int, post: int, on: bool, ts: float, event_id: str) -> None:
-        """Like or unlike: the greatest (ts, id) decides, and a like counts in the hour of the one that stands. O(1)."""
-        self._switch(viewer, post, KIND["like"], on, ts, event_id)
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See columns.Part."""
+        super().restore(columns)
+        self._forget()
 
-    def reject(self, viewer: int, post: int, kind: str, ts: float, event_id: str) -> None:
-        """Hidden, reported or found not interesting: once per viewer however often it is said, the last time. O(1)."""
-        self._switch(viewer, post, KIND[kind], True, ts, event_id)
+    def engage_many(
+        self,
+        viewers: NDArray[np.integer[Any]],
+        posts: NDArray[np.integer[Any]],
+        kinds: NDArray[np.integer[Any]],
+        ts: NDArray[np.float64],
+        *,
+        bulk: bool = False,
+    ) -> None:
+        """Count engagements that cannot be taken back; `kinds` by their place in KINDS. 0.2 µs each."""
+        self._enter(viewers, posts, _pack(ts, kinds, False), bulk=bulk)
 
-    def _switch(self, viewer: int, post: int, kind: int, on: bool, ts: float, event_id: str) -> None:
-        before = self._switches[KINDS[kind]].decide(viewer, post, on, ts, event_id)
-        if before is None:
+    def switch_many(
+        self,
+        viewers: NDArray[np.integer[Any]],
+        posts: NDArray[np.integer[Any]],
+        kinds: NDArray[np.integer[Any]],
+        on: NDArray[np.bool_],
+        ts: NDArray[np.float64],
+        ids: Sequence[str] | None,
+    ) -> None:
+        """Likes, unlikes (not `on`), hides, reports, not_interested: the greatest (ts, id) of each decides.
+
+        A like counts in the hour of the one that stands; what is said twice counts once. `ids` None for a bulk.
+        """
+        keys = posts.astype(np.int64) * _WAYS + _SWITCHED[kinds]
+        decided = self._switches.decide_many(viewers, keys, on, ts, ids)
+        never = decided.first & ~on  # who takes a like back has seen the post, whichever event comes first
+        back, given = decided.won & decided.was_on, (decided.won & on) | never
+        parts = [(given, ts, False), (back, decided.was_ts, True), (never, ts, True)]
+        for which, at, taken in parts:
+            found = np.flatnonzero(which)
+            values = _pack(at[found], kinds[found], taken)
+            self._enter(viewers[found], posts[found], values, bulk=ids is None)
+
+    def _enter(
+        self,
+        viewers: NDArray[np.integer[Any]],
+        posts: NDArray[np.integer[Any]],
+        values: NDArray[np.int64],
+        *,
+        bulk: bool,
+    ) -> None:
+        if not len(posts):
             return
-        if before is NEVER and not on:  # who takes a like back has seen the post, whichever event comes first
-            before = Before(True, ts)
-            self._enter(viewer, post, _pack(hour_of(ts), kind, False))
-        if before.on:
-            self._enter(viewer, post, _pack(hour_of(before.ts), kind, True))
-        if on:
-            self._enter(viewer, post, _pack(hour_of(ts), kind, False))
+        self._size[0] += len(posts)
+        self._by_post.append_many(posts, viewers.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
+        self._remember(posts, values)
+        favour = np.flatnonzero(values >> 1 & KIND_MASK < AGAINST)
+        viewers, posts, values = viewers[favour], posts[favour], values[favour]
+        self._by_viewer.append_many(viewers, posts.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
+        if len(posts):
+            self._counts.reach(int(posts.max()) + 1)
+            np.add.at(self._counts.values, posts, (1 - 2 * (values & BACK)).astype(np.int32))
 
-    def _enter(self, viewer: int, post: int, value: int) -> None:
-        self._rows.append(post, viewer, value)
-        if value >> 1 & KIND_MASK >= AGAINST:
+    def _remember(self, posts: NDArray[np.integer[Any]], values: NDArray[np.int64]) -> None:
+        if self._cache_hour < 0:
             return
-        self._by_viewer.append(viewer, post << POST_SHIFT | value)
-        if post >= len(self._counts):
-            self._counts.extend([0] * (post + 1 - len(self._counts)))
-        self._counts[post] += -1 if value & BACK else 1
+        if self._fresh[0].count + len(posts) > _FRESH_MAX:
+            self._forget()
+            return
+        self._fresh[0].extend(posts.astype(np.int32))
+        self._fresh[1].extend(values)
+
+    def _forget(self) -> None:
+        self._cache_hour = -1
+        self._cache, self._fresh = Column(np.int64), (Column(np.int32), Column(np.int64))
 
     def of_viewer(self, viewer: int) -> Engagements:
         """Everything the viewer did in favour of a post; copies. O(n)."""
         packed = self._by_viewer.of(viewer)
-        return _unpack(Rows(packed >> POST_SHIFT, np.full(len(packed), viewer), packed))
+        return _unpack(packed >> POST_SHIFT, np.full(len(packed), viewer), packed)
 
     @property
     def by_viewer(self) -> Spans:
@@ -161,19 +229,19 @@ class Engagement:
         return self._by_viewer.spans
 
     @property
-    def by_post(self) -> tuple[PostIndex, PostIndex]:
-        """Everything done with each post, in two parts; see ByPost.indices."""
-        return self._rows.indices
+    def by_post(self) -> Spans:
+        """Everything done with each post, as viewer << POST_SHIFT | value; views until the next fold."""
+        return self._by_post.spans
 
     def of_posts(self, posts: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], Engagements]:
-        """Everything done with `posts`, and the position among them of each one's post; copies. See ByPost.of."""
-        place, rows = self._rows.of(posts)
-        return place, _unpack(rows)
+        """Everything done with `posts`, and the position among them of each one's post; copies. O(found)."""
+        packed, place = self._by_post.of_all(posts)
+        return place, _unpack(posts[place].astype(np.int64), packed >> POST_SHIFT, packed)
 
     def counts(self, posts: int) -> NDArray[np.int64]:
         """Standing engagements in favour of each post, whatever their kind; a copy of `posts` entries. O(posts)."""
         counts = np.zeros(posts, np.int64)
-        counts[: len(self._counts)] = self._counts
+        counts[: self._counts.count] = self._counts.values
         return counts
 
     def popularity(self, now_hour: int, posts: int) -> NDArray[np.int64]:
@@ -182,15 +250,17 @@ class Engagement:
         O(all engagements) once an hour, then O(new ones + posts). Safe in several threads at once.
         """
         with self._cache_lock:
+            table = self._popularity.table(now_hour)
             if now_hour != self._cache_hour:
-                self._cache = Column(np.int64, 0)
-                self._cache_hour, self._cached_count = now_hour, 0
+                self._forget()
+                self._cache.reach(posts)
+                sum_units(table, *self.by_post, now_hour, self._cache.values)
+                self._cache_hour = now_hour
             self._cache.reach(posts)
-            if self._cached_count < len(self._rows):
-                fresh = _unpack(self._rows.since(self._cached_count))
-                np.add.at(self._cache.values, fresh.post, self._popularity.units(fresh, now_hour))
-                self._cached_count = len(self._rows)
+            posts_, values = self._fresh
+            add_units(table, posts_.values, values.values, now_hour, self._cache.values)
+            posts_.count = values.count = 0
             return self._cache.values.copy()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return int(self._size[0])

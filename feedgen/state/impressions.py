@@ -1,11 +1,12 @@
 """Which posts a viewer has seen, and which the viewer asked not to see."""
 
-from array import array
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.symbols import Symbols
 
@@ -13,8 +14,8 @@ _DAY_S: Final = 86_400
 _POST_MASK: Final = (1 << 32) - 1
 
 
-class LatestPosts:
-    """Posts as int64 (UTC day << 32 | post) per viewer, the latest kept; at most 2 × `per_viewer` and one batch."""
+class LatestPosts(Composite):
+    """Posts as int64 (UTC day << 32 | post) per viewer, the latest kept; at most 2 × `per_viewer` and one fold's."""
 
     def __init__(self, posts: Symbols, days: float, per_viewer: int) -> None:
         """`posts`: their outside ids, which decide who stays among those of the same day."""
@@ -23,13 +24,24 @@ class LatestPosts:
         self._per_viewer = per_viewer
         self._packed = Lists(np.int64)
 
-    def add(self, viewer: int, posts: list[int], ts: float) -> None:
-        """Amortised O(posts)."""
-        day = int(ts // _DAY_S) << 32
-        self._packed.extend(viewer, [day | post for post in posts])
-        packed = self._packed.of(viewer)
-        if len(packed) > 2 * self._per_viewer:
-            self._packed.put(viewer, self._latest(packed))
+    def _parts(self) -> Mapping[str, Part]:
+        return {"packed": self._packed}
+
+    def add_many(
+        self,
+        viewers: NDArray[np.integer[Any]],
+        posts: NDArray[np.integer[Any]],
+        ts: NDArray[np.float64],
+        *,
+        bulk: bool = False,
+    ) -> None:
+        """Viewer, post and time of each. Amortised O(posts)."""
+        packed = (ts // _DAY_S).astype(np.int64) << 32 | posts
+        self._packed.append_many(viewers, packed, bulk=bulk)
+        counts = self._packed.spans.counts
+        full = np.flatnonzero(counts > 2 * self._per_viewer) if bulk else np.unique(viewers)
+        for viewer in full[counts[full] > 2 * self._per_viewer].tolist():
+            self._packed.put(viewer, self._latest(self._packed.of(viewer)))
 
     def _latest(self, packed: NDArray[np.int64]) -> NDArray[np.int64]:
         """Each post once, at its last day; of these the latest `per_viewer`, by day, ties by outside id."""
@@ -60,23 +72,35 @@ class LatestPosts:
         return self._packed.spans
 
 
-class Impressions:
-    """`seen`: reported by the client as viewed. `served`: sent to the client, which may not have shown it."""
+class Impressions(Composite):
+    """`seen`: reported by the client as viewed. `served`: sent to the client, which may not have shown it.
+
+    8 bytes for each post of a viewer's, 16 a viewer, 4 a post; what Lists leave unused.
+    """
 
     def __init__(self, posts: Symbols, days: float, per_viewer: int) -> None:
         self.seen = LatestPosts(posts, days, per_viewer)
         self.served = LatestPosts(posts, days, per_viewer)
-        self._views = array("q")
+        self._views = Column(np.int32)
         self._hidden = Lists(np.int32)
 
-    def see(self, viewer: int, posts: list[int], ts: float) -> None:
-        """The viewer saw these posts. Amortised O(posts)."""
-        self.seen.add(viewer, posts, ts)
-        most = max(posts)
-        if most >= len(self._views):
-            self._views.extend([0] * (most + 1 - len(self._views)))
-        for post in posts:
-            self._views[post] += 1
+    def _parts(self) -> Mapping[str, Part]:
+        return {"seen": self.seen, "served": self.served, "views": self._views, "hidden": self._hidden}
+
+    def see_many(
+        self,
+        viewers: NDArray[np.integer[Any]],
+        posts: NDArray[np.integer[Any]],
+        ts: NDArray[np.float64],
+        *,
+        bulk: bool = False,
+    ) -> None:
+        """Viewers saw posts. Amortised O(posts)."""
+        if not len(posts):
+            return
+        self.seen.add_many(viewers, posts, ts, bulk=bulk)
+        self._views.reach(int(posts.max()) + 1)
+        np.add.at(self._views.values, posts, np.int32(1))
 
     def hide(self, viewer: int, post: int) -> None:
         """The viewer hid, reported or was not interested in the post. O(hidden)."""
@@ -86,7 +110,7 @@ class Impressions:
     def views(self, posts: int) -> NDArray[np.int64]:
         """How often each post was seen, by anyone; a copy of `posts` entries. O(posts)."""
         counts = np.zeros(posts, np.int64)
-        counts[: len(self._views)] = self._views
+        counts[: self._views.count] = self._views.values
         return counts
 
     def hidden_from(self, viewer: int) -> NDArray[np.int64]:

@@ -1,14 +1,14 @@
 """Short lists of numbers, one for each owner, all in one arena: no Python object an owner, and readable by kernels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from feedgen.state.columns import Column
-
-_SMALLEST = 4
+from feedgen.state.arena import Arena
+from feedgen.state.columns import Arrays, Column, ragged
+from feedgen.state.rooms import append_all
 
 
 class Spans(NamedTuple):
@@ -20,88 +20,73 @@ class Spans(NamedTuple):
 
 
 class Lists:
-    """Lists of one dtype by dense owner index. A list that outgrows its room moves to one twice as large.
-
-    Rooms that were left are given to other lists, so that at most half of the arena is unused.
-    """
-
-    __slots__ = ("_counts", "_free", "_rooms", "_starts", "_values")
+    """Lists of one dtype by dense owner index: an entry, 16 bytes an owner, and what Arena leaves unused."""
 
     def __init__(self, dtype: DTypeLike) -> None:
-        self._starts = Column(np.int64, 0)
-        self._counts = Column(np.int32, 0)
-        self._rooms = Column(np.int32, 0)
-        self._values = Column(dtype, 0)
-        self._free: dict[int, list[int]] = {}
+        self._values = Column(dtype)
+        self._arena = Arena(values=self._values)
+
+    def columns(self) -> Arrays:
+        """See columns.Part."""
+        return self._arena.columns()
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See columns.Part."""
+        self._arena.restore(columns)
 
     def of(self, owner: int) -> NDArray[Any]:
         """The owner's list; a view until the next change. O(1)."""
-        if owner >= self._counts.count:
-            return self._values.values[:0]
-        start = int(self._starts[owner])
-        view: NDArray[Any] = self._values.values[start : start + int(self._counts[owner])]
+        starts, counts, values = self.spans
+        if owner >= len(starts):
+            return values[:0]
+        view: NDArray[Any] = values[starts[owner] : starts[owner] + counts[owner]]
         return view
 
-    def append(self, owner: int, value: float) -> None:
-        """Amortised O(1)."""
-        count = int(self._counts[owner]) if owner < self._counts.count else 0
-        self._make_room(owner, count + 1)
-        self._values[int(self._starts[owner]) + count] = value
-        self._counts[owner] = count + 1
+    def of_all(self, owners: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The lists of several owners, one after the other, and the position of each entry's owner; copies."""
+        starts, counts, values = self.spans
+        known = np.flatnonzero(owners < len(starts))
+        flat, row = ragged(starts[owners[known]], counts[owners[known]])
+        return values[flat], known[row]
 
-    def extend(self, owner: int, values: Sequence[int]) -> None:
-        """Amortised O(values)."""
-        count = int(self._counts[owner]) if owner < self._counts.count else 0
-        self._make_room(owner, count + len(values))
-        start = int(self._starts[owner]) + count
-        self._values.values[start : start + len(values)] = values
-        self._counts[owner] = count + len(values)
+    def append_many(self, owners: NDArray[np.integer[Any]], values: NDArray[Any], *, bulk: bool = False) -> None:
+        """Each value to the list of its owner. Amortised O(values). `bulk`: O(all owners) more, and no room to grow."""
+        if not len(owners):
+            return
+        arena, done = self._arena, 0
+        arena.reach(int(owners.max()) + 1)
+        if bulk:
+            arena.reserve(np.bincount(owners))
+        while done < len(owners):
+            lists = arena.starts.values, arena.counts.values, arena.rooms.values
+            done, arena.used = append_all(*lists, self._values.spare(0), arena.used, owners, values, done)
+            if done < len(owners):
+                arena.more()
+
+    def append(self, owner: int, value: int) -> None:
+        """Amortised O(1)."""
+        self.append_many(np.array([owner]), np.array([value], self._values.values.dtype))
 
     def put(self, owner: int, values: NDArray[Any]) -> None:
         """The owner's whole list anew. O(values)."""
-        self._make_room(owner, len(values))
-        start = int(self._starts[owner])
-        self._values.values[start : start + len(values)] = values
-        self._counts[owner] = len(values)
+        own = self.of(owner)
+        if len(values) > len(own):
+            self.append_many(np.full(len(values) - len(own), owner), np.zeros(len(values) - len(own), own.dtype))
+        else:
+            self._arena.reach(owner + 1)
+            self._arena.counts[owner] = len(values)
+        self.of(owner)[:] = values
 
-    def drop(self, owner: int, value: float) -> int:
-        """Take the first such value out; where it stood, −1 if it was not there. O(n)."""
+    def drop(self, owner: int, value: int) -> bool:
+        """Take the first such value out; whether it was there. O(n)."""
         own = self.of(owner)
         at = np.flatnonzero(own == value)
-        if not len(at):
-            return -1
-        self.drop_at(owner, int(at[0]))
-        return int(at[0])
-
-    def drop_at(self, owner: int, at: int) -> None:
-        """Take out what stands at a place. O(n)."""
-        own = self.of(owner)
-        own[at:-1] = own[at + 1 :].copy()
-        self._counts[owner] = len(own) - 1
-
-    def _make_room(self, owner: int, count: int) -> None:
-        if owner >= self._rooms.count:
-            for column in (self._starts, self._counts, self._rooms):
-                column.reach(owner + 1)
-        room = int(self._rooms[owner])
-        if count <= room:
-            return
-        wanted = max(_SMALLEST, 1 << (count - 1).bit_length())
-        free = self._free.get(wanted)
-        if free:
-            start = free.pop()
-        else:
-            start = self._values.count
-            self._values.reach(start + wanted)
-        if room:
-            before, kept = int(self._starts[owner]), int(self._counts[owner])
-            values = self._values.values
-            values[start : start + kept] = values[before : before + kept]
-            self._free.setdefault(room, []).append(before)
-        self._starts[owner] = start
-        self._rooms[owner] = wanted
+        if len(at):
+            own[at[0] : -1] = own[at[0] + 1 :].copy()
+            self._arena.counts[owner] = len(own) - 1
+        return bool(len(at))
 
     @property
     def spans(self) -> Spans:
         """Everything, for kernels; views until the next change."""
-        return Spans(self._starts.values, self._counts.values, self._values.values)
+        return Spans(self._arena.starts.values, self._arena.counts.values, self._values.values)

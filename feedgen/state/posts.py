@@ -1,26 +1,30 @@
 """Posts in columns, and the recent ones of each author."""
 
 from bisect import bisect_left
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.state.columns import Column, EventIds, ragged
+from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.lists import Lists, Spans
+from feedgen.state.stamps import Stamps
 from feedgen.state.symbols import Symbols
 from feedgen.state.toggles import Toggles
 
 UNKNOWN: Final = -1
+_REVIEW_BITS: Final = 8
 _SLACK_S: Final = 3 * 86_400.0
 """Posts stay this much longer than they can be shown: the newest event may be dated a day ahead of now, and a reader
 may page on through a feed that has been stale for a day, as of when it was made."""
 
 
-class Posts:
+class Posts(Composite):
     """Columns by dense post index; a post may be known by an engagement before its own event comes.
 
-    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`, `withheld`: bool.
+    `author`: int32, UNKNOWN until the post's own event; `created`: float64 seconds; `deleted`, `withheld`: bool. 18
+    bytes a post and its event's id, 4 and 16 an author for what is recent, 44 for each post that was ever reviewed.
     """
 
     def __init__(self, symbols: Symbols, retention_s: float, per_author: int) -> None:
@@ -33,47 +37,106 @@ class Posts:
         self._retention_s = retention_s + _SLACK_S
         self._per_author = per_author
         self._author = Column(np.int32, UNKNOWN)
-        self._created = Column(np.float64, 0.0)
+        self._created = Column(np.float64)
         self._deleted = Column(np.bool_, False)
         self._withheld = Column(np.bool_, False)
-        self._reviews = Toggles()
-        self._event = Column(np.int64, 0)
-        self._ids = EventIds()
+        self._reviews = Toggles()  # of (post >> _REVIEW_BITS, post): few are reviewed, and a row is not for each post
+        self._event = Column(np.uint32)
+        self._ids = Stamps()
         self._recent = Lists(np.int32)
-        self._newest = 0.0
+        self._newest = Column(np.float64, 0.0, 1)
         self.live_count = 0
+
+    def _parts(self) -> Mapping[str, Part]:
+        return {
+            "author": self._author,
+            "created": self._created,
+            "deleted": self._deleted,
+            "withheld": self._withheld,
+            "reviews": self._reviews,
+            "event": self._event,
+            "ids": self._ids,
+            "recent": self._recent,
+            "newest": self._newest,
+        }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """See columns.Part."""
+        super().restore(columns)
+        self.live_count = int(np.count_nonzero((self.author != UNKNOWN) & ~self.deleted))
 
     def reach(self) -> None:
         """Make room for every post met so far. Called by the fold, so that readers never change anything."""
         count = len(self._symbols)
         if count > self._author.count:
-            for column in (
-                self._author,
-                self._created,
-                self._deleted,
-                self._withheld,
-                self._event,
-            ):
+            for column in (self._author, self._created, self._deleted, self._withheld, self._event):
                 column.reach(count)
 
-    def create(self, post: int, author: int, ts: float, event_id: str) -> bool:
-        """The post's own event. Given twice under two event ids, the smaller (ts, id) is the post.
+    def create_many(
+        self,
+        posts: NDArray[np.integer[Any]],
+        authors: NDArray[np.integer[Any]],
+        ts: NDArray[np.float64],
+        ids: Sequence[str] | None,
+    ) -> NDArray[np.bool_]:
+        """The posts' own events. Given twice under two event ids, the smaller (ts, id) is the post.
 
-        False if this one is not it. Amortised O(1); O(recent posts) when it comes late; O(posts) when it takes the
-        post from an author at the cap.
+        Which of them are the posts. Amortised O(posts); O(recent posts) for one that comes late; O(all posts) for one
+        that takes the post from an author at the cap. `ids` None for a bulk: all are "".
         """
         self.reach()
-        known = int(self._author[post])
-        if known != UNKNOWN:
-            if (ts, event_id) >= (float(self._created[post]), self._ids[int(self._event[post])]):
-                return False
-            self._leave(known, post)
-        elif not self._deleted[post]:
-            self.live_count += 1
+        _, first = np.unique(posts, return_index=True)
+        new = np.zeros(len(posts), np.bool_)
+        new[first] = True
+        new &= self._author.values[posts] == UNKNOWN
+        won = new.copy()
+        self._create_new(posts[new], authors[new], ts[new])
+        if ids is not None:
+            for at in np.flatnonzero(new).tolist():
+                self._event[posts[at]] = self._ids.keep(ids[at])
+        for at in np.flatnonzero(~new).tolist():
+            event_id = "" if ids is None else ids[at]
+            won[at] = self._claim(int(posts[at]), int(authors[at]), float(ts[at]), event_id)
+        return won
+
+    def _create_new(
+        self, posts: NDArray[np.integer[Any]], authors: NDArray[np.integer[Any]], ts: NDArray[np.float64]
+    ) -> None:
+        """Posts nobody claimed before, each once."""
+        if not len(posts):
+            return
+        self._author.values[posts] = authors
+        self._created.values[posts] = ts
+        self.live_count += int(np.count_nonzero(~self._deleted.values[posts]))
+        self._newest[0] = max(float(self._newest[0]), float(ts.max()))
+        order = np.lexsort((ts, authors))
+        posts, authors, ts = posts[order].astype(np.int32), authors[order], ts[order]
+        each, starts = np.unique(authors, return_index=True)
+        behind = np.concatenate(([True], (authors[1:] != authors[:-1]) | (ts[1:] > ts[:-1])))
+        last, counts, values = self._recent.spans
+        known = np.flatnonzero(each < len(last))
+        known = known[counts[each[known]] > 0]
+        newest = self._created.values[values[last[each[known]] + counts[each[known]] - 1]]
+        behind[starts[known]] = ts[starts[known]] > newest
+        in_turn = np.logical_and.reduceat(behind, starts)  # by author: they all go behind what is there
+        simple = np.repeat(in_turn, np.diff(np.append(starts, len(posts))))
+        self._recent.append_many(authors[simple], posts[simple])
+        for author, post in zip(authors[~simple].tolist(), posts[~simple].tolist(), strict=True):
+            self._insert(author, post)
+        self._trim(each)
+
+    def _claim(self, post: int, author: int, ts: float, event_id: str) -> bool:
+        """Take a post that is another's, or the author's own at another time, if this is the smaller (ts, id)."""
+        known, handle = int(self._author[post]), int(self._event[post])
+        if (ts, event_id) >= (float(self._created[post]), self._ids.id(handle)):
+            return False
+        self._leave(known, post)
         self._author[post] = author
         self._created[post] = ts
-        self._event[post] = self._ids.append(event_id)
-        self._enter(author, post, ts)
+        self._event[post] = self._ids.keep(event_id)
+        self._newest[0] = max(float(self._newest[0]), ts)
+        self._insert(author, post)
+        self._trim(np.array([author]))
         return True
 
     def created_at(self, post: int) -> float | None:
@@ -89,32 +152,31 @@ class Posts:
             self.live_count -= int(self._author[post] != UNKNOWN)
 
     def review(self, post: int, withheld: bool, ts: float, event_id: str) -> None:
-        """Under review or rejected, or approved: the greatest (ts, id) decides. O(1)."""
+        """Under review or rejected, or approved: the greatest (ts, id) decides. O(posts reviewed near it)."""
         self.reach()
-        if self._reviews.decide(post, 0, withheld, ts, event_id) is not None:
+        keys = np.array([post >> _REVIEW_BITS]), np.array([post]), np.array([withheld])
+        if self._reviews.decide_many(*keys, np.array([ts]), [event_id]).won[0]:
             self._withheld[post] = withheld
 
-    def _enter(self, author: int, post: int, ts: float) -> None:
-        """Into the author's recent posts, oldest first by (created, id)."""
+    def _insert(self, author: int, post: int) -> None:
+        """Into the author's recent posts, oldest first by (created, id). O(recent posts)."""
         recent = self._recent.of(author)
-        if len(recent) and ts <= self._created[int(recent[-1])]:
-            at = bisect_left(recent.tolist(), self._order(post), key=self._order)
-            self._recent.put(author, np.insert(recent, at, post))
-        else:
-            self._recent.append(author, post)
-        self._newest = max(self._newest, ts)
-        horizon = self._newest - self._retention_s
-        recent = self._recent.of(author)
-        surplus = max(0, len(recent) - self._per_author)
-        while surplus < len(recent) and self._created[int(recent[surplus])] < horizon:
-            surplus += 1
-        if surplus:
-            self._recent.put(author, recent[surplus:].copy())
+        at = bisect_left(recent.tolist(), self._order(post), key=self._order)
+        self._recent.put(author, np.insert(recent, at, post))
+
+    def _trim(self, authors: NDArray[np.integer[Any]]) -> None:
+        """Take out what is too many or too old. O(authors), and of those where something is, their recent posts."""
+        starts, counts, values = self._recent.spans
+        horizon = float(self._newest[0]) - self._retention_s
+        over = (counts[authors] > self._per_author) | (self._created.values[values[starts[authors]]] < horizon)
+        for author in authors[over].tolist():
+            recent = self._recent.of(author)[-self._per_author :].copy()
+            self._recent.put(author, recent[np.searchsorted(self._created.values[recent], horizon) :])
 
     def _leave(self, author: int, post: int) -> None:
         """Out of the author's recent posts; what the cap had pushed out for it comes back."""
         full = len(self._recent.of(author)) >= self._per_author
-        if self._recent.drop(author, post) < 0 or not full:
+        if not self._recent.drop(author, post) or not full:
             return
         others = [other for other in np.flatnonzero(self._author.values == author).tolist() if other != post]
         self._recent.put(author, np.array(sorted(others, key=self._order)[-self._per_author :], np.int32))
@@ -124,13 +186,8 @@ class Posts:
 
     def recent_of_all(self, authors: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Recent posts of several authors, author after author, each oldest first; and how many each has. Copies."""
-        starts, every_count, values = self._recent.spans
-        known = authors[authors < len(starts)]
-        counts = np.zeros(len(authors), np.int32)
-        counts[authors < len(starts)] = every_count[known]
-        flat, _ = ragged(starts[known], every_count[known])
-        posts: NDArray[np.int32] = values[flat]
-        return posts, counts
+        posts, owner = self._recent.of_all(authors)
+        return posts, np.bincount(owner, minlength=len(authors)).astype(np.int32)
 
     @property
     def recent(self) -> Spans:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
 
 from feedgen import config
@@ -19,6 +20,12 @@ def fans(story: Story, post: str, names: Iterable[str], days: float = 0.0, kind:
     """All of them engage with the post."""
     for name in names:
         story.tell(name, kind, post, days=days)
+
+
+def follow(story: Story, fans: list[int], authors: list[int]) -> None:
+    """Each of the fans follows the author at the same place, without a word to the log."""
+    ts = np.full(len(fans), NOW - 30 * DAY)
+    story.state.graph.follow_many(np.array(fans), np.array(authors), np.ones(len(fans), np.bool_), ts, None)
 
 
 def limited(**limits: int | float) -> Story:
@@ -340,9 +347,8 @@ class TestExtremes:
         story = Story()
         story.tell("vic", "login", days=5)
         viewer = story.state.users.intern("vic")
-        for number in range(20_000):
-            author = story.state.users.intern(f"a{number:05}")
-            story.state.graph.follow(viewer, author, True, NOW - 30 * DAY, f"f{number}")
+        authors = [story.state.users.intern(f"a{number:05}") for number in range(20_000)]
+        follow(story, [viewer] * len(authors), authors)
         for number in range(0, 20_000, 10):
             for again in range(2):
                 story.tell(f"a{number:05}", "post", f"p{number:05}-{again}", days=again + 1 + number / 20_000)
@@ -359,9 +365,8 @@ class TestExtremes:
         story.tell("star", "post", "hers", days=1)
         story.tell("ann", "post", "p", days=1)
         author = story.state.users.intern("star")
-        for number in range(20_000):
-            fan = story.state.users.intern(f"f{number}")
-            story.state.graph.follow(fan, author, True, NOW - 30 * DAY, f"f{number}")
+        fans = story.state.users.intern_numbered("f", 20_000).tolist()
+        follow(story, fans, [author] * len(fans))
         story.tell("f7", "follow", "ann", days=9)
         assert [(item.item_id, item.reason) for item in story.feed("f7")] == [("hers", "followed"), ("p", "followed")]
         assert [(item.item_id, item.reason) for item in story.feed("f8")] == [("hers", "followed"), ("p", "trending")]

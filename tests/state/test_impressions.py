@@ -1,5 +1,6 @@
 """What a viewer has seen: the latest, within a span of days, within a bound."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,11 @@ def names() -> Symbols:
     return symbols
 
 
+def see(impressions: Impressions, posts: list[int], ts: float) -> None:
+    """Viewer 0 sees posts."""
+    impressions.see_many(np.zeros(len(posts), np.int32), np.array(posts, np.int32), np.full(len(posts), ts))
+
+
 @given(views, st.integers(1, 6), st.sampled_from((0.5, 1.0, 3.0, 100.0)), st.integers(0, 8))
 def test_it_keeps_the_latest_by_day_then_id(
     found: list[tuple[list[int], int]], bound: int, days: float, today: int
@@ -26,7 +32,7 @@ def test_it_keeps_the_latest_by_day_then_id(
     impressions = Impressions(symbols, days, bound)
     last: dict[int, int] = {}
     for posts, day in found:
-        impressions.see(0, posts, (1_000 + day) * DAY + 5.0)
+        see(impressions, posts, (1_000 + day) * DAY + 5.0)
         for post in posts:
             last[post] = max(day, last.get(post, 0))
         assert len(impressions.seen._packed.of(0)) <= 2 * bound + len(posts)
@@ -40,8 +46,8 @@ def test_it_keeps_the_latest_by_day_then_id(
 
 def test_what_was_served_is_kept_apart_from_what_was_seen() -> None:
     impressions = Impressions(names(), 90.0, 5)
-    impressions.served.add(0, [4, 7], 1_000 * DAY)
-    impressions.see(0, [7], 1_001 * DAY)
+    impressions.served.add_many(np.array([0, 0]), np.array([4, 7]), np.full(2, 1_000 * DAY))
+    see(impressions, [7], 1_001 * DAY)
     assert [part.tolist() for part in impressions.seen.of(0, 1_001 * DAY)] == [[7], [1_001]]
     served = zip(*(part.tolist() for part in impressions.served.of(0, 1_001 * DAY)), strict=True)
     assert dict(served) == {4: 1_000, 7: 1_000}
@@ -56,6 +62,6 @@ def test_a_viewer_nobody_met_has_seen_nothing() -> None:
 
 def test_a_whole_day_counts() -> None:
     impressions = Impressions(names(), 90.0, 5)
-    impressions.see(0, [4], 1_000 * DAY + 10.0)
+    see(impressions, [4], 1_000 * DAY + 10.0)
     assert impressions.seen.of(0, 1_091 * DAY - 1.0)[0].tolist() == [4]
     assert impressions.seen.of(0, 1_091 * DAY)[0].tolist() == []

@@ -159,8 +159,10 @@ def test_cached_popularity_is_what_is_counted_anew(found: list[Event], sizes: li
         warm.fold([(at + n + 1, event) for n, event in enumerate(found[at : at + size])])
         at = min(at + size, len(found))
         cached = warm.engagement.popularity(base + hour, len(warm.post_ids))
-        fresh = folded(found[:at]).engagement.popularity(base + hour, len(warm.post_ids))
-        assert cached.tolist() == fresh.tolist()
+        cold = folded(found[:at])
+        fresh = cold.engagement.popularity(base + hour, len(cold.post_ids))
+        by_name = dict(zip(warm.post_ids.names, cached.tolist(), strict=True))
+        assert by_name == dict(zip(cold.post_ids.names, fresh.tolist(), strict=True))
         cached[:] = -1  # the caller's own
 
 
