@@ -84,6 +84,7 @@ async def serving(engine: Engine, settings: Settings, clock: Clock, host: str, p
     tasks = [
         asyncio.create_task(engine.keeper.follow(), name="keeper"),
         asyncio.create_task(engine.sweeper.run(engine.pool), name="sweeper"),
+        asyncio.create_task(engine.snapshots.run(engine.keeper), name="snapshots"),
     ]
     for task in tasks:
         task.add_done_callback(_report)
@@ -106,9 +107,14 @@ def gauges_of(engine: Engine) -> dict[str, Callable[[], float]]:
     def counted(name: str) -> Callable[[], float]:
         return lambda: float(engine.pipeline.counted[name])
 
+    def cut(name: str) -> Callable[[], float]:
+        return lambda: float(getattr(engine.snapshots.last, name, 0))
+
     return {
         **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
+        **{f"snapshot_{name}": cut(name) for name in ("nbytes", "took_s", "pause_s", "passes")},
+        "snapshot_watermark": lambda: float(engine.snapshots.stands_at),
         "state_events_folded": lambda: float(engine.keeper.folded),
         "state_watermark": lambda: float(engine.state.watermark),
         "state_users": lambda: float(len(engine.state.users)),
