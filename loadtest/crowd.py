@@ -1,66 +1,101 @@
 """The network that generation is measured on: everyone follows so many, whatever its size."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.events import Event
+from feedgen.state.attributes import NONE, Described
+from feedgen.state.bulk import Bulk
+from feedgen.state.engagement import KIND
+from feedgen.state.state import State
 from feedgen.synthetic.spec import TOPICS
 
 NOW = 1_735_689_600.0
 _DAY_S = 86_400.0
+_ROWS = 1 << 20
+"""Rows that are drawn or loaded at once."""
 
 
 class Crowd(NamedTuple):
     """Columns: `followees`, shape (viewers, each); by post its author, when it was made (s), and how popular it is."""
 
-    followees: NDArray[np.int64]
-    author: NDArray[np.int64]
+    followees: NDArray[np.int32]
+    author: NDArray[np.int32]
     created: NDArray[np.float64]
     score: NDArray[np.float64]
-    likes: NDArray[np.int64]
-    seen: NDArray[np.int64]
+    likes: NDArray[np.int32]
+    seen: NDArray[np.int32]
 
 
 def draw(viewers: int, followees: int, posts_each: float, likes_each: int, seen_each: int, seed: int) -> Crowd:
     """Follows drawn alike, so that a feed's work does not depend on the size. O(follows)."""
     rng = np.random.default_rng(seed)
     each = min(followees, viewers - 1)
-    apart = np.sort(rng.integers(0, viewers - each, (viewers, each)), axis=1) + np.arange(each)  # each once
-    authors = (apart + 1 + np.arange(viewers)[:, None]) % viewers
+    authors = np.empty((viewers, each), np.int32)
+    for rows in _parts(viewers, each):
+        who = np.arange(rows.start, rows.stop, dtype=np.int32)[:, None]
+        apart = rng.integers(0, viewers - each, (len(who), each), dtype=np.int32)
+        apart = np.sort(apart, axis=1) + np.arange(each, dtype=np.int32)  # each once
+        authors[rows] = (apart + 1 + who) % viewers
     posts = max(1, round(viewers * posts_each))
-    author = rng.integers(0, viewers, posts)
+    author = rng.integers(0, viewers, posts, dtype=np.int32)
     created = NOW - _DAY_S * (0.01 + 2.9 * rng.random(posts))
-    likes = rng.integers(0, viewers, (posts, likes_each))
+    likes = rng.integers(0, viewers, (posts, likes_each), dtype=np.int32)
     score = rng.random(posts)
-    seen = rng.integers(0, posts, (viewers, seen_each))
+    seen = rng.integers(0, posts, (viewers, seen_each), dtype=np.int32)
     return Crowd(authors, author, np.floor(created), score, likes, seen)
 
 
-def follows_of(crowd: Crowd) -> Iterator[Event]:
-    """Every follow, a month ago, as events; ids u0, u1, …"""
-    for viewer, row in enumerate(crowd.followees):
-        for author in row.tolist():
-            yield Event(f"f{viewer}-{author}", "follow", NOW - 30 * _DAY_S, f"u{viewer}", f"u{author}", {})
+def people_into(state: State, crowd: Crowd) -> None:
+    """Names: viewers are u0, u1, …, posts p0, p1, …, numbered alike inside. For an empty state."""
+    state.users.intern_numbered("u", len(crowd.followees))
+    state.post_ids.intern_numbered("p", len(crowd.author))
+    state.posts.reach()
+    state.about_posts.reach(len(crowd.author))
 
 
-def posts_of(crowd: Crowd) -> Iterator[Event]:
-    """Every post with its topics, ids p0, p1, …"""
-    for post, (author, created) in enumerate(zip(crowd.author.tolist(), crowd.created.tolist(), strict=True)):
-        about: dict[str, Any] = {"topics": [TOPICS[author % len(TOPICS)], TOPICS[post % len(TOPICS)]]}
-        yield Event(f"c{post}", "post", created, f"u{author}", f"p{post}", about)
+def posts_into(state: State, crowd: Crowd) -> None:
+    """Every post with its topics. O(posts)."""
+    bulk, topics = Bulk(state), np.array([state.topic_names.intern(topic) for topic in TOPICS], np.int32)
+    for rows in _parts(len(crowd.author), 1):
+        posts, author = np.arange(rows.start, rows.stop, dtype=np.int32), crowd.author[rows]
+        about = np.stack([author % len(TOPICS), posts % len(TOPICS)], axis=1)
+        counts = 1 + (about[:, 0] != about[:, 1])
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        kept = np.stack([np.ones(len(posts), np.bool_), counts == 2], axis=1)
+        nothing = np.zeros(len(posts), np.uint8)
+        language = np.full(len(posts), NONE, np.int32)
+        said = Described(language, nothing, nothing.astype(np.bool_), nothing, bounds, topics[about[kept]])
+        bulk.posts(posts, author, crowd.created[rows], said)
 
 
-def deeds_of(crowd: Crowd) -> Iterator[Event]:
-    """A login of everyone three days ago, what they saw then, and all likes."""
-    for viewer, seen in enumerate(crowd.seen):
-        yield Event(f"l{viewer}", "login", NOW - 3 * _DAY_S, f"u{viewer}", None, {})
-        posts = [f"p{post}" for post in seen.tolist()]
-        if posts:
-            yield Event(f"v{viewer}", "view", NOW - 3 * _DAY_S, f"u{viewer}", None, {"objects": posts})
-    for post, fans in enumerate(crowd.likes):
-        at = float(crowd.created[post]) + 300.0
-        for fan in fans.tolist():
-            yield Event(f"k{post}-{fan}", "like", at, f"u{fan}", f"p{post}", {})
+def follows_into(state: State, crowd: Crowd) -> None:
+    """Every follow, a month ago. O(follows)."""
+    bulk, each = Bulk(state), crowd.followees.shape[1]
+    for rows in _parts(len(crowd.followees), each):
+        viewers = np.repeat(np.arange(rows.start, rows.stop, dtype=np.int32), each)
+        bulk.follows(viewers, np.sort(crowd.followees[rows], axis=1).ravel(), np.full(len(viewers), NOW - 30 * _DAY_S))
+
+
+def deeds_into(state: State, crowd: Crowd) -> None:
+    """A login of everyone three days ago, what they saw then, and all likes. O(seen + likes)."""
+    bulk, then = Bulk(state), NOW - 3 * _DAY_S
+    everyone = np.arange(len(crowd.followees), dtype=np.int32)
+    bulk.logins(everyone, np.full(len(everyone), then))
+    for rows in _parts(len(crowd.seen), crowd.seen.shape[1]):
+        viewers = np.repeat(everyone[rows], crowd.seen.shape[1])
+        bulk.views(viewers, crowd.seen[rows].ravel(), np.full(len(viewers), then))
+    each = crowd.likes.shape[1]
+    for rows in _parts(len(crowd.likes), each):
+        posts = np.repeat(np.arange(rows.start, rows.stop, dtype=np.int32), each)
+        kinds = np.full(len(posts), KIND["like"])
+        bulk.engagements(crowd.likes[rows].ravel(), posts, kinds, np.repeat(crowd.created[rows] + 300.0, each))
+
+
+def _parts(count: int, each: int) -> Iterator[slice]:
+    """Of so many owners with `each` rows, as many as have _ROWS together."""
+    at_once = max(1, _ROWS // max(1, each))
+    for low in range(0, count, at_once):
+        yield slice(low, min(low + at_once, count))

@@ -18,7 +18,7 @@ from feedgen.feed.record import Bulk
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
 from loadtest import postgres
-from loadtest.crowd import NOW, Crowd, deeds_of, draw, follows_of, posts_of
+from loadtest.crowd import NOW, Crowd, deeds_into, draw, follows_into, people_into, posts_into
 from loadtest.peers import NotHere, bare_redis
 
 Feeds = Callable[[Sequence[int]], int]
@@ -82,9 +82,10 @@ def _folded(crowd: Crowd, settings: Settings) -> tuple[State, dict[str, float]]:
     """The state, and how many bytes of this process a follow and a post take in it."""
     state = State(settings.state, settings.ranking)
     grown = []
-    for events in (posts_of(crowd), follows_of(crowd), deeds_of(crowd)):
+    people_into(state, crowd)
+    for load in (posts_into, follows_into, deeds_into):
         before = _resident_bytes()
-        state.fold(enumerate(events, state.watermark + 1))
+        load(state, crowd)
         grown.append(_resident_bytes() - before)
     return state, {
         "bytes_per_post": round(grown[0] / len(crowd.author), 1),
