@@ -80,6 +80,9 @@ def import_(
         str,
         typer.Argument(help="A JSON Lines, CSV or Parquet file, - for stdin; git:PATH; sql:NAME (import.sql.NAME)."),
     ],
+    bulk: Annotated[
+        bool, typer.Option("--bulk", help="SOURCE is a folder of Parquet tables, for an empty data folder.")
+    ] = False,
     mapping: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="How rows of a table become events.  [default: the one whose `files` match]"),
@@ -90,13 +93,20 @@ def import_(
     """Import events into the event log. An event that is there already counts once.
 
     Lines that are no event are listed on stderr and left out; stdout says what was read, appended and refused.
-    How to bring tables, databases and git histories is in docs/importing.md.
+    How to bring tables, databases and git histories, and a large network at once (--bulk), is in docs/importing.md.
 
     Example: feedgen import reviews.jsonl.gz --data ./data
     """
+    settings, data_dir = _settings(config_path, data)
+    if bulk:
+        if mapping is not None:
+            raise typer.BadParameter("--bulk reads tables of its own form, without a --mapping")
+        from feedgen.commands import bulking
+
+        _run(bulking.run(settings, data_dir, Path(source), now=time.time()))
+        return
     from feedgen.commands import importing
 
-    settings, data_dir = _settings(config_path, data)
     _run(importing.run(settings, data_dir, source, mapping, now=time.time()))
 
 

@@ -56,6 +56,14 @@ class State(_Section, frozen=True):
     removals_kept: Count = 1_000_000
 
 
+class Snapshot(_Section, frozen=True):
+    """State on disk, so that a start need not fold the whole log (docs/operations.md)."""
+
+    every_s: Seconds = 600.0
+    events_min: Count = 100_000
+    keep: Annotated[int, Meta(ge=0, le=100)] = 2
+
+
 class Selection(_Section, frozen=True):
     """Which posts become candidates."""
 
@@ -328,6 +336,7 @@ class Settings(_Section, frozen=True):
     data_dir: Annotated[str, Meta(min_length=1)] = ".forefeed"
     log: Log = Log()
     state: State = State()
+    snapshot: Snapshot = Snapshot()
     selection: Selection = Selection()
     ranking: Ranking = Ranking()
     models: Models = Models()

@@ -171,6 +171,47 @@ def beside(
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@app.command("network", epilog="Example: loadtest network ./network --viewers 100000")
+def network(
+    folder: Annotated[Path, typer.Argument(help="Where the Parquet tables go.")],
+    viewers: Annotated[int, typer.Option(min=1, max=2_000_000)] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 1,
+) -> None:
+    """A seeded network for `feedgen import --bulk`: 100 follows, 10 posts, 100 views, 50 engagements a viewer."""
+    from feedgen.errors import ForefeedError
+    from loadtest.large import make
+
+    try:
+        print(json.dumps(make(viewers, seed, folder, lambda line: print(line, file=sys.stderr))))
+    except (ForefeedError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@app.command("restart", epilog="Example: loadtest restart --viewers 100000 --json restart.json")
+def restart(
+    viewers: Annotated[int, typer.Option(min=200, max=2_000_000)] = 100_000,
+    live: Annotated[int, typer.Option(min=1, max=100_000, help="Events a second beside the second snapshot.")] = 1_000,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Reads, warm and cold.")] = 3,
+    seed: Annotated[int, typer.Option()] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """A large state in memory, written as a snapshot, and read back. Prints one JSON object.
+
+    100 follows, 10 posts, 100 views and 50 likes a viewer, drawn alike, loaded as arrays; 14 GB at a million viewers.
+    """
+    from loadtest.restart import measure
+
+    try:
+        figures = measure(viewers, live, rounds, seed, lambda line: print(line, file=sys.stderr))
+    except (RuntimeError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
 @app.command("fold", epilog="Example: loadtest fold --viewers 5000 --json fold.json")
 def fold(
     viewers: Annotated[int, typer.Option(min=20, max=100_000, help="Of the seeded network.")] = 5_000,

@@ -26,6 +26,7 @@ from feedgen.login.foresight import Foresight
 from feedgen.login.teacher import Teacher
 from feedgen.offloop import in_thread
 from feedgen.pipeline import Pipeline
+from feedgen.snapshots import Snapshots
 from feedgen.state.state import State
 from feedgen.trending import Trending
 from feedgen.worker import WorkerPool
@@ -50,6 +51,7 @@ class Engine:
     dispatcher: Dispatcher
     teacher: Teacher
     pool: WorkerPool
+    snapshots: Snapshots
 
 
 class Counting(Reporter):
@@ -82,13 +84,22 @@ async def _compiled() -> None:
     await warming
 
 
+async def _restored(snapshots: Snapshots, keeper: StateKeeper, until_ts: float | None) -> None:
+    with Reporter("reading the snapshot") as reporter:
+        stand = await snapshots.restore(
+            until_ts, lambda done, total: reporter.progress(done, total, f"{done >> 20:,} of {total >> 20:,} MB")
+        )
+    if stand is not None:
+        keeper.latest_ts = stand.latest_ts
+
+
 @asynccontextmanager
 async def open_engine(
     settings: Settings, data_dir: Path, clock: Clock, *, until_ts: float | None = None
 ) -> AsyncIterator[Engine]:
-    """Open the log, fold it (only ts ≤ `until_ts` if given) behind a progress bar, start the pool; close all after.
+    """Take up the newest snapshot, fold what the log has of later (only ts ≤ `until_ts` if given), start the pool.
 
-    Raises LogError, StoreError.
+    All behind progress bars; closes everything after. Raises LogError, StoreError, SnapshotError.
     """
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(await EventLog.open(settings.log, data_dir))
@@ -99,7 +110,9 @@ async def open_engine(
         gate = EpochGate()
         keeper = StateKeeper(log, state, removals, gate, settings.log.batch_events, settings.worker.fold_poll_s)
         store = PartialViewStore(file, keeper)
-        with Counting("folding the log", "events", await log.count()) as counting:
+        snapshots = Snapshots(data_dir, settings, log, state, removals, to_stderr)
+        await _restored(snapshots, keeper, until_ts)
+        with Counting("folding the log", "events", await log.head() - state.watermark) as counting:
             await keeper.catch_up(until_ts, counting.add)
         await _compiled()
         pipeline = Pipeline(state, settings)
@@ -127,4 +140,5 @@ async def open_engine(
             dispatcher=dispatcher,
             teacher=teacher,
             pool=pool,
+            snapshots=snapshots,
         )

@@ -29,6 +29,7 @@ async def run(settings: Settings, data_dir: Path, viewers: Sequence[str] | None,
         feeds, feeds_per_s = await generate_feeds(engine, viewers)
         if older := engine.pool.counters.refused_older:
             to_stderr(f"feedgen: {older:,} feeds were not stored: as new or newer ones were there")
+        await engine.snapshots.cut_if_due(engine.keeper)
     put_json({"feeds": feeds, "feeds_per_s": feeds_per_s})
 
 

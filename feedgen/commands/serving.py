@@ -118,6 +118,7 @@ async def serving(
         asyncio.create_task(engine.dispatcher.run(engine.pool), name="scheduler"),
         asyncio.create_task(engine.teacher.run(), name="login teacher"),
         asyncio.create_task(engine.modelled.follow(settings.models.poll_s), name="model watcher"),
+        asyncio.create_task(engine.snapshots.run(engine.keeper), name="snapshots"),
     ]
     if retraining is not None:
         tasks.append(asyncio.create_task(retraining.run(), name="scheduled training"))
@@ -147,6 +148,9 @@ def gauges_of(engine: Engine, retraining: Retraining | None = None) -> dict[str,
     def ranked(name: str) -> Callable[[], float]:
         return lambda: float(engine.pipeline.ranker.counted[name])
 
+    def cut(name: str) -> Callable[[], float]:
+        return lambda: float(getattr(engine.snapshots.last, name, 0))
+
     return {
         **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
         **{f"ranking_{name}": ranked(name) for name in engine.pipeline.ranker.counted},
@@ -156,6 +160,8 @@ def gauges_of(engine: Engine, retraining: Retraining | None = None) -> dict[str,
         "ranking_examples_learnt": lambda: float(engine.modelled.learnt),
         "ranking_learnt_offset": lambda: float(engine.modelled.offset),
         **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
+        **{f"snapshot_{name}": cut(name) for name in ("nbytes", "took_s", "pause_s", "passes")},
+        "snapshot_watermark": lambda: float(engine.snapshots.stands_at),
         "state_events_folded": lambda: float(engine.keeper.folded),
         "state_watermark": lambda: float(engine.state.watermark),
         "state_users": lambda: float(len(engine.state.users)),

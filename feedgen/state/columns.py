@@ -20,7 +20,8 @@ class Part(Protocol):
         ...
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take the content over: writable arrays are kept as they are, others copied.
+        """Take the content over: writable arrays are kept as they are, with the room behind them in a larger one that
+        they are the beginning of; others are copied.
 
         Raises ValueError for a column that is missing, unknown, or of another type.
         """
@@ -82,6 +83,14 @@ class Column:
         """See Part."""
         self._values = np.require(np.asarray(columns[""]), requirements=("C", "A", "W")).view(np.ndarray)
         self.count = len(self._values)
+
+
+def _with_room(values: NDArray[Any]) -> NDArray[Any]:
+    """The array that `values` is the beginning of, if it is one: what is mapped with room to grow is not copied."""
+    whole = values.base
+    if not isinstance(whole, np.ndarray) or whole.ndim != 1 or whole.dtype != values.dtype:
+        return values
+    return whole if whole.ctypes.data == values.ctypes.data and len(whole) > len(values) else values
 
 
 class Composite:

@@ -29,6 +29,7 @@ Columns = Mapping[str, NDArray[Any]]
 _HEADER, _CHECKSUMS, _LOCK = "header.json", "checksums", "lock"
 PART: Final = ".part"
 """How the name of a folder ends that is being written."""
+_ROOM_FROM, _ROOM_SHARE = 1 << 20, 8
 _RUN: Final = 64
 """Chunks that are copied, checked and written at once: 4 MB, which a CPU's cache holds."""
 _numbers: Final = itertools.count()
@@ -58,7 +59,13 @@ class _Column(Struct, frozen=True):
 
     @property
     def nbytes(self) -> int:
+        """Of what it holds."""
         return self.count * np.dtype(self.dtype).itemsize
+
+    @property
+    def room(self) -> int:
+        """Entries of its file: a large one ends in a hole, which takes no disk, to grow into where it is mapped."""
+        return self.count if self.nbytes < _ROOM_FROM else self.count + self.count // _ROOM_SHARE
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -157,7 +164,7 @@ class Draft:
         self._place = place or self._place
         columns = [self._columns[name] for name in sorted(self._columns)]
         for column in columns:
-            os.ftruncate(self._files[column.name], column.nbytes)
+            os.ftruncate(self._files[column.name], column.room * np.dtype(column.dtype).itemsize)
         self.sync()
         sums = np.concatenate([np.empty(0, np.uint64), *(self._sums[column.name] for column in columns)])
         header = Header(format=FORMAT, stand=stand, columns=columns, checksum=_hex(sums))
@@ -231,8 +238,8 @@ def map_columns(
 ) -> dict[str, NDArray[Any]]:
     """The columns as they lie on disk, mapped, and every byte checked; about 3 GB/s when they are in memory already.
 
-    What is written to them stays in this process. `on_bytes` gets (checked, all) bytes. Raises BadSnapshot, one line,
-    naming the first bad column.
+    What is written to them stays in this process; a large one is the beginning of an array with room to grow.
+    `on_bytes` gets (checked, all) bytes. Raises BadSnapshot, one line, naming the first bad column.
     """
     sums = _read_sums(place, header)
     columns, at, checked = {}, 0, 0
@@ -259,7 +266,8 @@ def _read_sums(place: Path, header: Header) -> NDArray[np.uint64]:
 
 
 def _map(file: Path, column: _Column) -> NDArray[Any]:
-    dtype, wanted = np.dtype(column.dtype), column.nbytes
+    dtype = np.dtype(column.dtype)
+    wanted = column.room * dtype.itemsize
     try:
         with file.open("rb") as opened:
             there = os.fstat(opened.fileno()).st_size
@@ -268,7 +276,7 @@ def _map(file: Path, column: _Column) -> NDArray[Any]:
             if not wanted:
                 return np.empty(0, dtype)
             # Private: the state writes to what it reads; the kernel copies a page when that happens, and only then.
-            return np.frombuffer(mmap.mmap(opened.fileno(), wanted, access=mmap.ACCESS_COPY), dtype)
+            return np.frombuffer(mmap.mmap(opened.fileno(), wanted, access=mmap.ACCESS_COPY), dtype)[: column.count]
     except FileNotFoundError:
         raise BadSnapshot(f"is torn: {column.name} is missing") from None
     except OSError as error:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from feedgen.errors import BadSnapshot
 from feedgen.state.checksum import CHUNK_BYTES, checksums
+from feedgen.state.columns import Column
 from feedgen.state.snapshot import FORMAT, Columns, Draft, Stand, drop_abandoned, map_columns, read_header
 
 STAND = Stand(log="a-log", watermark=7, last_event="e7", latest_ts=5.5, settings={"retention_days": 365.0}, base="")
@@ -100,6 +101,23 @@ def test_what_is_written_to_mapped_columns_stays_in_the_process(tmp_path: Path) 
     assert np.array_equal(mapped(place)["a"], np.arange(100_000))
     place.rename(tmp_path / "elsewhere")
     assert mine[99_999] == -1
+
+
+def test_a_large_column_is_mapped_with_room_to_grow_which_takes_no_disk(tmp_path: Path) -> None:
+    column = Column(np.int64)
+    column.extend(np.arange(1 << 18))
+    place = written({"a": column.values}, tmp_path / "s")
+    again = Column(np.int64)
+    again.restore({"": mapped(place)["a"]})
+    where = again.values.ctypes.data
+    again.extend(np.arange(1 << 15))
+    assert again.values.ctypes.data == where
+    again.extend(np.arange(1 << 15))
+    column.extend(np.tile(np.arange(1 << 15), 2))
+    assert np.array_equal(again.values, column.values)
+    assert len(mapped(place)["a"]) == 1 << 18
+    on_disk = (place / "a").stat()
+    assert on_disk.st_size > 512 * on_disk.st_blocks - 8_192
 
 
 def test_the_last_written_takes_the_place_and_nothing_is_left_behind(tmp_path: Path) -> None:
