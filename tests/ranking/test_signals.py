@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from feedgen.events import Event
 from feedgen.pipeline import Pipeline
-from feedgen.ranking.groups.sweep import SIGNALS
-from feedgen.ranking.signals import NAMES, Signals
+from feedgen.ranking.signals import NAMES, SIGNALS, Signals
 from feedgen.selection.context import ViewerContext
 from feedgen.state.state import State
 from tests.ranking.signals_twin import Twin
