@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from feedgen.ranking.groups.columns import Signal
-from feedgen.ranking.groups.sweep import GROUPS
+from feedgen.ranking.signals import GROUPS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "signals.md"
 _MARKS: Final = re.compile(r"(<!-- table of signals: [^\n]* -->\n).*(<!-- end of table -->)", re.DOTALL)

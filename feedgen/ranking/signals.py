@@ -11,13 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.config import Ranking
+from feedgen.ranking import said
 from feedgen.ranking.groups.columns import DAY_S, SPAN_DAYS, Columns, Moment, Scratch
-from feedgen.ranking.groups.sweep import SIGNALS, sweep
+from feedgen.ranking.groups.sweep import GROUPS as SWEPT
+from feedgen.ranking.groups.sweep import SIGNALS as SWEPT_SIGNALS
+from feedgen.ranking.groups.sweep import sweep
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch
 from feedgen.state.state import State
 
 MISSING: Final = np.float32(np.nan)
+GROUPS: Final = (*SWEPT, said)
+SIGNALS: Final = (*SWEPT_SIGNALS, *said.SIGNALS)
 NAMES: Final = tuple(signal.name for signal in SIGNALS)
 
 
@@ -46,6 +51,7 @@ class Signals:
         self._state = state
         self._settings = settings
         self._room = _Room()
+        self._said = said.Said(state)
         self._columns: tuple[Epoch, Columns] | None = None
 
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -55,14 +61,16 @@ class Signals:
         the first time in an epoch also O(topics).
         """
         found = np.empty((len(posts), len(SIGNALS)), np.float32)
+        swept = found[:, : len(SWEPT_SIGNALS)]
         columns, state = self._columns_at(context.epoch), self._state
         moment = Moment(float(context.now), float(context.now - min(SPAN_DAYS * DAY_S, context.retention_s)))
         scratch = self._room.scratch(len(state.post_ids), len(state.users), len(state.topic_names))
         try:
-            sweep(columns, scratch, moment, context.viewer, len(context.followees), posts, found)
+            sweep(columns, scratch, moment, context.viewer, len(context.followees), posts, swept)
         except BaseException:
             self._room = _Room()  # one that stops half-way, for want of memory, leaves its marks behind
             raise
+        found[:, len(SWEPT_SIGNALS) :] = self._said.matrix(context, posts)
         return found
 
     def _columns_at(self, epoch: Epoch) -> Columns:

@@ -69,6 +69,7 @@ class Twin:
             author = int(self.state.posts.author[post])
             by = self.written_by(author)
             row = viewer | self.author(author, by) | self.around(post, by) | self.about_it(post, by)
+            row |= self.said(post, author)
             row["author_hazard"] = hazard([self.first[p] - self.created[p] for p in self.met(by)], self.age(post))
             row["viewer_hazard"] = self.viewer_hazard(self.age(post))
             found.append(row)
@@ -213,6 +214,56 @@ class Twin:
         row["viewer_topic_ago"] = agos[rarest]
         row["viewer_topics_ago"] = nan if any(map(isnan, agos.values())) else max(agos.values())
         return row
+
+    def said(self, post: int, author: int) -> Row:
+        about, users, viewer = self.state.about_posts, self.state.about_users, self.context.viewer
+        language, own = int(about.language[post]), users.language(viewer)
+        mine, theirs = (
+            {name: users.said(user, name) for name in ("location", "birth_year", "verified")}
+            for user in (viewer, author)
+        )
+        following = set(self.state.graph.followees(author).tolist())
+        seen = self.context.viewed[0].tolist()
+        views = self.state.impressions.views(len(self.state.post_ids))
+        return {
+            "media": float(about.media[post]),
+            "link": float(about.media[post] == 3),
+            "own_language": nan if -1 in (language, own) else float(language == own),
+            "own_place": nan
+            if None in (mine["location"], theirs["location"])
+            else float(mine["location"] == theirs["location"]),
+            "own_age": nan
+            if None in (mine["birth_year"], theirs["birth_year"])
+            else float(abs(mine["birth_year"] - theirs["birth_year"])),
+            "verified": nan if theirs["verified"] is None else float(theirs["verified"]),
+            "following": float(len(following)),
+            "follow_ratio": log((1 + int(self.context.epoch.followers[author])) / (1 + len(following))),
+            "social_rank": self.social_rank()[author],
+            "common": float(len(following & set(self.context.followees.tolist()) - {viewer})),
+            "shown_author": float(sum(self.state.posts.author[p] == author for p in seen)) if seen else nan,
+            "seen_by": float(views[post]) if views.any() else nan,
+        }
+
+    def social_rank(self) -> list[float]:
+        """PageRank over what was followed before midnight, 12 rounds."""
+        graph, users = self.state.graph, range(len(self.state.users))
+        followees = {
+            user: [
+                followed
+                for followed, ts in zip(graph.followees(user).tolist(), graph.followed_at(user).tolist(), strict=True)
+                if ts < self.now // DAY * DAY
+            ]
+            for user in users
+        }
+        rank = [1.0 for _ in users]
+        for _ in range(12):
+            lost = sum(rank[user] for user in users if not followees[user]) / len(users)
+            given = [lost for _ in users]
+            for user in users:
+                for followed in followees[user]:
+                    given[followed] += rank[user] / len(followees[user])
+            rank = [0.15 + 0.85 * value for value in given]
+        return rank
 
     def weight(self, post: int) -> float:
         return 2.0 ** (-(self.now - self.first[post]) / (60 * DAY))

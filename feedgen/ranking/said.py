@@ -1,0 +1,105 @@
+"""What users and posts say of themselves, and who knows whom."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.ranking.groups.columns import Signal
+from feedgen.ranking.socialrank import SocialRank
+from feedgen.selection.context import ViewerContext
+from feedgen.state.attributes import MEDIA, NONE
+from feedgen.state.columns import ragged
+from feedgen.state.state import State
+
+_INF: Final = float("inf")
+COST: Final = "O(followees of the candidates' authors), once; then O(1) a candidate"
+SIGNALS: Final = (
+    Signal("media", "0 none, 1 image, 2 video, 3 link", 0, 3, "never", "what the post shows"),
+    Signal("link", "0 or 1", 0, 1, "never", "whether it shows a link"),
+    Signal("own_language", "0 or 1", 0, 1, "either not known", "whether the post is in the viewer's language"),
+    Signal("own_place", "0 or 1", 0, 1, "either not known", "whether the author is where the viewer is"),
+    Signal("own_age", "years", 0, 10_000, "either not known", "between the viewer's year of birth and the author's"),
+    Signal("verified", "0 or 1", 0, 1, "not known", "whether the author is verified"),
+    Signal("following", "users", 0, _INF, "never", "whom the author follows"),
+    Signal("follow_ratio", "ln", -50, 50, "never", "ln((1 + followers) / (1 + followees)) of the author"),
+    Signal(
+        "social_rank",
+        "of 1 on average",
+        0,
+        _INF,
+        "more than 2 million follows",
+        "PageRank of the author, as of midnight",
+    ),
+    Signal("common", "users", 0, _INF, "never", "whom both the viewer and the author follow"),
+    Signal("shown_author", "posts", 0, _INF, "no views known", "of the author's, the viewer has seen lately"),
+    Signal("seen_by", "views", 0, _INF, "no views known", "of the post, by anyone"),
+)
+
+
+class Said:
+    """These signals of one viewer's candidates at a time."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rank = SocialRank(state.graph)
+
+    def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
+        """float32, shape (posts, SIGNALS)."""
+        state, about = self._state, self._state.about_posts
+        authors, each = np.unique(state.posts.author[posts], return_inverse=True)
+        media = about.media[posts]
+        found = np.empty((len(posts), len(SIGNALS)), np.float32)
+        found[:, 0], found[:, 1] = media, media == MEDIA.index("link")
+        found[:, 2] = _alike(about.language[posts], state.about_users.language(context.viewer))
+        found[:, 3:10] = self._of_authors(context, authors)[each]
+        found[:, 10:] = np.nan
+        seen, everyone = context.viewed[0], state.impressions.views(len(state.post_ids))
+        if len(seen):
+            shown = np.bincount(state.posts.author[seen] + 1, minlength=len(state.users) + 1)[1:]
+            found[:, 10] = shown[authors][each]
+        if everyone.any():
+            found[:, 11] = everyone[posts]
+        return found
+
+    def _of_authors(self, context: ViewerContext, authors: NDArray[np.int32]) -> NDArray[np.float32]:
+        """From own_place to common, a row an author."""
+        viewer, epoch = context.viewer, context.epoch
+        rows = np.full((len(authors), 7), np.nan, np.float32)
+        said = self._state.about_users.said
+        place, born = said(viewer, "location"), said(viewer, "birth_year")
+        for row, author in zip(rows, authors.tolist(), strict=True):
+            theirs, year = said(author, "location"), said(author, "birth_year")
+            row[0] = np.nan if not place or not theirs else place == theirs
+            row[1] = np.nan if born is None or year is None else abs(born - year)
+            row[2] = _number(said(author, "verified"))
+        following, common = _followees(context, authors)
+        rows[:, 3], rows[:, 6] = following, common
+        rows[:, 4] = np.log((1.0 + np.maximum(epoch.followers[authors], 0)) / (1.0 + following))
+        rank = self._rank.of_all(len(self._state.users), self._state.watermark, context.now)
+        if rank is not None:
+            rows[:, 5] = rank[authors]
+        return rows
+
+
+def _number(value: Any) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _alike(languages: NDArray[np.int32], own: int) -> NDArray[np.float64]:
+    if own == NONE:
+        return np.full(len(languages), np.nan)
+    alike: NDArray[np.float64] = np.where(languages == NONE, np.nan, languages == own)
+    return alike
+
+
+def _followees(context: ViewerContext, authors: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """How many each of `authors` follows, and how many of them the viewer does too. O(followees of the authors)."""
+    spans = context.state.graph.columns[0]
+    following = np.zeros(len(authors), np.int64)
+    known = np.flatnonzero(authors < len(spans.starts))
+    following[known] = spans.counts[authors[known]]
+    flat, row = ragged(spans.starts[authors[known]], following[known])
+    followed = spans.values[flat]
+    both = context.near[followed] & (followed != context.viewer)
+    return following, np.bincount(known[row], weights=both.astype(np.float64), minlength=len(authors))
