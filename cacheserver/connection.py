@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
         elif self._paused or self._ending:
             if waited_s > settings.idle_s:
                 self._transport.abort()
-        elif self._busy:  # an answer takes as long as it takes; bodies have a deadline of their own
+        elif self._busy or self._waits:  # an answer takes as long as it takes; bodies have a deadline of their own
             if self._no_more and self._body_left and waited_s > settings.header_s:
                 self._end()
         elif self._held:
