@@ -80,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._ending = self._slow = True
         self._held = b""
         self._all.forget(self)
+        self._all.turnstile.leave(self)
         if self._handler is not None:
             self._handler.connection_lost(exc)
 
@@ -138,7 +139,7 @@ class Connection(asyncio.Protocol):
     def stop(self) -> None:
         """No further request is taken; the one under way is finished."""
         self.ends = True
-        if not self._busy:
+        if not (self._busy or self._waits):
             self._end()
 
     def abort(self) -> None:
@@ -155,7 +156,7 @@ class Connection(asyncio.Protocol):
         elif self._paused or self._ending:
             if waited_s > settings.idle_s:
                 self._transport.abort()
-        elif self._busy:  # an answer takes as long as it takes; bodies have a deadline of their own
+        elif self._busy or self._waits:  # an answer takes as long as it takes; bodies have a deadline of their own
             if self._no_more and self._body_left and waited_s > settings.header_s:
                 self._end()
         elif self._held:
@@ -197,7 +198,11 @@ class Connection(asyncio.Protocol):
         self._waits = True
         asyncio.get_running_loop().call_soon(self._go_on)
 
-    def _go_on(self) -> None:
+    def let_in(self) -> None:
+        """What is held may go into the ordinary path: the turnstile's answer to a connection that had to wait."""
+        self._go_on(let_in=True)
+
+    def _go_on(self, let_in: bool = False) -> None:
         """Answer what is held, as far as it goes; after some of it, whoever else waits has a turn."""
         self._waits = False
         data, at, bursts = self._held, 0, 0
@@ -213,6 +218,10 @@ class Connection(asyncio.Protocol):
                     self.used_at = self.began_at = self._lane.real
                     at = answered_to
                     continue
+            if not (let_in or self._all.turnstile.enter(self)):
+                self._waits = True
+                break
+            let_in = False
             taken = self._hand_over(data, at)
             if not taken:
                 break
@@ -222,7 +231,7 @@ class Connection(asyncio.Protocol):
 
     def _settle(self) -> None:
         """After every change: may the next bytes go straight to the lane, and may any come at all?"""
-        if self._no_more and not (self._busy or self._paused or self._ending or self._waits):
+        if (self._no_more or self.ends) and not (self._busy or self._paused or self._ending or self._waits):
             self._end()
         self._slow = bool(self._held or self._busy or self._paused or self._ending or self._lane is None)
         if len(self._held) > self._all.settings.backlog_bytes and (self._busy or self._paused or self._waits):

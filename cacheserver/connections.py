@@ -13,6 +13,7 @@ from cacheserver.fastlane import Lane
 from cacheserver.metrics import UNMATCHED, Metrics
 from cacheserver.ordinary import Ordinary
 from cacheserver.problems import Refusal, on_the_wire
+from cacheserver.turnstile import Turnstile
 from feedgen.config import Server
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ class Connections:
         self.lane = lane
         self._manager = manager
         self._refused = metrics.of(UNMATCHED)
+        self.turnstile = Turnstile()
+        if lane is not None:
+            lane.in_line = self.turnstile.__len__
         self._open: set[Connection] = set()
         self._sweep: asyncio.Task[None] | None = None
 

@@ -7,6 +7,7 @@ reading sessions, removals, counters.
 
 import re
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final
 
@@ -69,6 +70,8 @@ class Lane:
         self._fresh_s = services.settings.cache.fresh_s
         self.real = 0.0
         """The real clock when the latest answers were given (s)."""
+        self.in_line: Callable[[], int] = int
+        """How many requests wait for the ordinary path; each may be a miss."""
         self._origin = origin
         self._page_counts = metrics.of("/v1/feeds/{user_id}")
         self._batch_counts = metrics.of("/v1/feeds:batchGet")
@@ -242,7 +245,7 @@ class Lane:
 
         Hits pay for misses with the loop's time: this takes 5 µs, the ordinary path some 100 to say the same.
         """
-        if not self._origin.sheds(viewer) or self._ask(query) is None:
+        if not self._origin.sheds(viewer, self.in_line()) or self._ask(query) is None:
             return None
         self._origin.shed += 1
         self._refused += 1

@@ -136,12 +136,12 @@ class Origin:
     def _age(self, shelf: Shelf) -> float:
         return max(0.0, self._clock() - shelf.current.last_generated)
 
-    def sheds(self, viewer: str) -> bool:
+    def sheds(self, viewer: str, in_line: int = 0) -> bool:
         """Whether a miss of this viewer would be refused: as many are under way as may be, none of them the viewer's.
 
-        O(1).
+        `in_line`: how many wait to be begun. O(1).
         """
-        return len(self._flights) >= self._settings.server.misses_at_once and viewer not in self._flights
+        return len(self._flights) + in_line >= self._settings.server.misses_at_once and viewer not in self._flights
 
     async def _miss(self, viewer: str, too_old: Shelf | None) -> Found:
         if self.sheds(viewer):

@@ -9,6 +9,8 @@ from cacheserver.wire import JSON
 
 _HANDED_OVER: Final = (b"expect", b"content-encoding", b"te", b"trailer")
 """Fields whose presence is the ordinary path's business."""
+_ONCE: Final = (b"content-location", b"content-range", b"etag", b"max-forwards", b"server", b"user-agent")
+"""Fields that aiohttp refuses to be given twice, besides those of which the lane reads one only."""
 
 
 class Wish(NamedTuple):
@@ -34,6 +36,8 @@ def wish_of(block: bytes) -> Wish | None:
     if not fields.plain or not block.isascii() or any(name in fields.values for name in _HANDED_OVER):
         return None
     if fields.last(b"host") is None or fields.values.get(b"connection", (b"keep-alive",)) != (b"keep-alive",):
+        return None
+    if any(len(fields.values.get(name, ())) > 1 for name in _ONCE):
         return None
     media_type = best(",".join(_texts(fields, b"accept"))) if b"accept" in fields.values else JSON
     if media_type is None:

@@ -246,19 +246,22 @@ def schedule(
 
 @app.command("hostile", epilog="Example: loadtest hostile --odd 10000")
 def hostile(
-    viewers: Annotated[int, typer.Option(min=10, max=1_000_000, help="Resident feeds.")] = 5_000,
+    viewers: Annotated[int, typer.Option(min=100, max=1_000_000, help="Resident feeds.")] = 5_000,
     rate: Annotated[float, typer.Option(min=10, max=1e6, help="Right requests a second, open loop.")] = 2_000.0,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="Of each part.")] = 10.0,
     half_open: Annotated[int, typer.Option(min=0, max=100_000, help="Connections with half a request.")] = 5_000,
     slow: Annotated[int, typer.Option(min=0, max=10_000, help="Connections that ask and do not read.")] = 100,
-    odd: Annotated[int, typer.Option(min=0, max=100_000_000, help="Odd requests.")] = 100_000,
+    odd: Annotated[int, typer.Option(min=0, max=100_000_000, help="Odd requests.")] = 1_000_000,
+    odd_seconds: Annotated[float, typer.Option(min=1, max=36_000, help="For them, at most.")] = 220.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
 ) -> None:
     """A server of its own under half-open connections, slow readers, floods of misses, odd requests. Prints JSON."""
     try:
+        from loadtest.hostile import Plan as Hostility
         from loadtest.hostile import run
 
-        figures = run(viewers, rate, seconds, half_open, slow, odd)
+        plan = Hostility(viewers, rate, seconds, half_open, slow, odd, odd_seconds)
+        figures = run(plan, lambda line: print(line, file=sys.stderr))
     except (RuntimeError, OSError, ModuleNotFoundError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

@@ -28,13 +28,13 @@ WRITES = 0.05
 VISITS_A_DAY = 10.0
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """Of an item, what a reader checks."""
 
     item_id: str
 
 
-class Page(msgspec.Struct):
+class Page(msgspec.Struct, gc=False):
     """Of a page, what a reader checks."""
 
     user_id: str
@@ -43,14 +43,14 @@ class Page(msgspec.Struct):
     next: str | None
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """Of a batch's entry, what a reader checks."""
 
     status: int
     page: Page | None = None
 
 
-class Batch(msgspec.Struct):
+class Batch(msgspec.Struct, gc=False):
     """A batch's answer."""
 
     results: list[Entry]
@@ -58,13 +58,24 @@ class Batch(msgspec.Struct):
 
 _page = msgspec.json.Decoder(Page).decode
 _batch = msgspec.msgpack.Decoder(Batch).decode
-_crowd: list[int] = []
+_crowd: list[str] = []
+_asks: list[tuple[list[str], bytes]] = []
+_BATCH_HEADERS = {"Content-Type": "application/msgpack", "Accept": "application/msgpack"}
+_READ_BYTES = 1 << 17
+"""A batch's answer has 90 KB; geventhttpclient reads 4 KB at a time unless it is told otherwise."""
 
 
 @events.init.add_listener
 def _draw(**_: Any) -> None:
-    """Once for each process: drawing viewer by viewer would make the readers the bottleneck."""
-    _crowd[:] = drawn_viewers(VIEWERS, 200_000, np.random.default_rng(os.getpid()))
+    """Once for each process: what is drawn and encoded request by request is the readers' time, not the server's."""
+    drawn = drawn_viewers(VIEWERS, 200_000, np.random.default_rng(os.getpid()))
+    _crowd[:] = [PATTERN.replace("{}", str(number)) for number in drawn]
+    _asks[:] = [_ask(_crowd[at : at + BATCH]) for at in range(0, len(_crowd) - BATCH, BATCH)]
+
+
+def _ask(viewers: list[str]) -> tuple[list[str], bytes]:
+    """The viewers of a batch, and the body that asks for their first pages."""
+    return viewers, msgspec.msgpack.encode({"requests": [{"user_id": each, "limit": LIMIT} for each in viewers]})
 
 
 def pause_s(now: float, rng: random.Random) -> float:
@@ -90,10 +101,7 @@ class Reader(FastHttpUser):
     def on_start(self) -> None:
         """Each user draws on its own."""
         self.rng = random.Random()
-
-    def viewer(self) -> str:
-        """Whoever comes next, by Zipf."""
-        return PATTERN.replace("{}", str(self.rng.choice(_crowd)))
+        self.client.client.clientpool.client_args["block_size"] = _READ_BYTES
 
     def write(self, page: Page) -> None:
         """Views of what was read, or a like, in the server's own time: it may be serving another day."""
@@ -117,7 +125,7 @@ class PageReader(Reader):
     @task
     def visit(self) -> None:
         """One visit, every body checked, and now and then a write."""
-        viewer = self.viewer()
+        viewer = self.rng.choice(_crowd)
         target: str | None = f"/v1/feeds/{viewer}?limit={LIMIT}"
         seen: set[str] = set()
         while target is not None:
@@ -156,11 +164,9 @@ class BatchReader(Reader):
     @task
     def batch(self) -> None:
         """One batch, every entry of it checked, and now and then a write."""
-        viewers = [self.viewer() for _ in range(BATCH)]
-        body = msgspec.msgpack.encode({"requests": [{"user_id": viewer, "limit": LIMIT} for viewer in viewers]})
-        headers = {"Content-Type": "application/msgpack", "Accept": "application/msgpack"}
+        viewers, body = self.rng.choice(_asks)
         with self.client.post(
-            "/v1/feeds:batchGet", data=body, headers=headers, name="POST /v1/feeds:batchGet", catch_response=True
+            "/v1/feeds:batchGet", data=body, headers=_BATCH_HEADERS, name="POST /v1/feeds:batchGet", catch_response=True
         ) as response:
             if response.status_code != 200:
                 response.failure(f"status {response.status_code}")

@@ -20,7 +20,10 @@ _LENGTH = b"\r\nContent-Length: "
 
 @dataclass(frozen=True)
 class Outcome:
-    """Latencies in ms of those answered 200; `late_ms`: 99% of the requests left at most so long after their time."""
+    """Latencies in ms of those answered 200; `late_ms`: 99% of the requests left at most so long after their time.
+
+    `refused`: those of the failed that were answered 503, 99% of them within `refused_p99_ms` (0: none was).
+    """
 
     rate_per_s: float
     answered: int
@@ -29,13 +32,16 @@ class Outcome:
     p99_ms: float
     p99_9_ms: float
     late_ms: float
+    refused: int = 0
+    refused_p99_ms: float = 0.0
 
 
 class _Client(asyncio.Protocol):
     """One connection; answers come in the order of the requests."""
 
-    def __init__(self, latencies_s: list[float]) -> None:
+    def __init__(self, latencies_s: list[float], refusals_s: list[float]) -> None:
         self._latencies_s = latencies_s
+        self._refusals_s = refusals_s
         self._rest = b""
         self.intended: deque[float] = deque()
         self.failed = 0
@@ -55,11 +61,12 @@ class _Client(asyncio.Protocol):
             if data.startswith(b"HTTP/1.1 200 ", at):
                 self._latencies_s.append(now - self.intended.popleft())
             else:
-                self.intended.popleft()
+                took_s = now - self.intended.popleft()
                 self.failed += 1
+                if data.startswith(b"HTTP/1.1 503 ", at):
+                    self._refusals_s.append(took_s)
             at = end
         self._rest = data[at:]
-
         if not self.intended and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -82,9 +89,10 @@ async def drive(
     """Send `requests` in turn at that rate, over so many connections. Raises OSError if nobody listens."""
     loop = asyncio.get_running_loop()
     latencies_s: list[float] = []
+    refusals_s: list[float] = []
     clients: list[_Client] = []
     for _ in range(connections):
-        _, client = await loop.create_connection(lambda: _Client(latencies_s), "127.0.0.1", port)
+        _, client = await loop.create_connection(lambda: _Client(latencies_s, refusals_s), "127.0.0.1", port)
         clients.append(client)
     late_s: list[float] = []
     began = time.perf_counter()
@@ -111,7 +119,8 @@ async def drive(
         client.transport.abort()
     p50, p99, p99_9 = (float(p) * 1e3 for p in np.percentile(latencies_s or [np.nan], (50, 99, 99.9)))
     late_ms = float(np.percentile(late_s, 99)) * 1e3
-    return Outcome(rate_per_s, len(latencies_s), failed, p50, p99, p99_9, late_ms)
+    refused_ms = float(np.percentile(refusals_s or [0.0], 99)) * 1e3
+    return Outcome(rate_per_s, len(latencies_s), failed, p50, p99, p99_9, late_ms, len(refusals_s), refused_ms)
 
 
 def report(outcome: Outcome) -> dict[str, Any]:

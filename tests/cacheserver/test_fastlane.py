@@ -98,6 +98,7 @@ def parsed_by_aiohttp(data: bytes, loop: asyncio.AbstractEventLoop) -> web.Reque
 @hypothesis_settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @given(data=gets())
 @example(data=b"GET /v1/feeds/u1?limit=2 HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n")
+@example(data=b"GET /v1/feeds/u1 HTTP/1.1\r\nHost: x\r\nUser-Agent: a\r\nUser-Agent: b\r\n\r\n")
 @example(data=b"GET /v1/feeds/x.y~z?after=%70%32 HTTP/1.1\r\nHost: x\r\nAccept: application/msgpack\r\n\r\n")
 def test_whatever_the_lane_accepts_aiohttp_reads_the_same(lane_and_loop, data):
     inside, runner = lane_and_loop

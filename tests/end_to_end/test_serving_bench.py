@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from loadtest import open_loop
+from loadtest.odd_requests import Conversation, Findings
 from loadtest.residents import feeds
 from loadtest.visits import drawn_viewers, targets
 from tests.end_to_end.conftest import serving
@@ -85,13 +86,42 @@ def test_the_benchmark_runs_whole(run: Callable[..., Any], tmp_path: Path) -> No
 
 @needs_psutil
 def test_hostile_clients_get_no_5xx_and_nobody_elses_page(run: Callable[..., Any], tmp_path: Path) -> None:
-    few = ("--viewers", "200", "--rate", "200", "--seconds", "1", "--half-open", "50", "--slow", "5", "--odd", "1500")
+    few = ("--viewers", "200", "--rate", "200", "--seconds", "1", "--half-open", "50", "--slow", "5", "--odd", "400")
     done = run("hostile", *few, "--json", str(tmp_path / "r.json"), module="loadtest", timeout_s=200)
     figures = json.loads(done.stdout)
     assert json.loads((tmp_path / "r.json").read_text()) == figures
-    assert figures["odd_requests"]["sent"] == 1_500
-    assert figures["odd_requests"]["wrong"] == []
-    assert {"200", "400", "404", "405"} <= set(figures["odd_requests"]["statuses"])
-    for part in ("idle", "half_open_and_slow", "misses"):
+    odd = figures["odd_requests"]
+    assert odd["wrong"] == []
+    assert 400 <= odd["answered_or_refused"] < 400 + 32 * 8
+    assert odd["answered_or_refused"] > 1.1 * odd["conversations"], "odd requests follow odd ones"
+    assert odd["server_ready_afterwards"]
+    assert {"200", "400", "405"} <= set(odd["statuses"])
+    for part in ("idle", "half_open_and_slow", "beside_misses"):
         assert (figures[part]["answered"], figures[part]["failed"]) == (200, 0)
-    assert figures["misses"]["answers_to_misses"]["200"] > 0
+    misses = figures["misses"]
+    assert misses["capacity_per_s"] > 0
+    assert misses["answered"] > 0
+    assert misses["failed"] == misses["refused"]
+
+
+def test_an_answer_to_the_wrong_request_is_found() -> None:
+    """What the odd requests are judged by, on answers that are made up."""
+    said = Conversation(["v10", "v11", "v12"], ["v20", "v21"], [b"GET /v1/feeds/v20", b"GET /v1/feeds/%7621x"])
+
+    def judged(*pages: str, status: int = 200) -> Findings:
+        findings = Findings()
+        head = f"HTTP/1.1 {status} Said\r\n\r\n".encode()
+        findings.judge(said, b"".join(head + b'{"user_id":"%s"}' % viewer.encode() for viewer in pages))
+        return findings
+
+    for right, settled in (
+        (("v10", "v20", "v11", "v21", "v12"), 2),
+        (("v10", "v11", "v12"), 2),
+        (("v10", "v21x"), 1),
+        (("v10",), 1),
+        ((), 1),
+    ):
+        assert (judged(*right).wrong, judged(*right).sent) == ([], settled)
+    for wrong in (("v11",), ("v10", "v12", "v11"), ("v10", "v99"), ("v10", "v10"), ("v20", "v10")):
+        assert len(judged(*wrong).wrong) == 1
+    assert len(judged("v10", status=500).wrong) == 1
