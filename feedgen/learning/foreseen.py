@@ -83,7 +83,8 @@ def _one(foreseen: Foreseen, head: str) -> dict[str, Any]:
     drawn = _drawn(foreseen, head)
     for name, column in zip(MEASURES, drawn.T, strict=True):
         if means[name] is not None:
-            low, high = np.nanquantile(column, (0.025, 0.975)).tolist()
+            known = column[~np.isnan(column)]  # a draw without the few viewers it happened to says nothing
+            low, high = np.quantile(known, (0.025, 0.975)).tolist() if len(known) else (means[name], means[name])
             answer[name] = {"mean": means[name], "low": round(low, 6), "high": round(high, 6)}
     return {**answer, "curve": curve(odds, happened, counts)}
 

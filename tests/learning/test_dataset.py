@@ -1,0 +1,106 @@
+"""Rows to learn from: what was known at the login and nothing later, what came of it, and how much each stands for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feedgen import config
+from feedgen.config import Settings
+from feedgen.errors import ModelError
+from feedgen.learning import spans
+from feedgen.learning.dataset import CANDIDATES, IMPRESSIONS, Made, make
+from feedgen.learning.history import History
+from feedgen.ranking.dataset import ACTIONS, Rows, parts, read
+from feedgen.ranking.inputs import INPUTS
+from tests.learning.communities import DAY, START, community, history
+
+UNTIL = START + 9 * DAY
+HALF = Settings(learning=config.Learning(negative_rate=0.5, chunk_rows=300))
+ALL = Settings(learning=config.Learning(negative_rate=1.0, idle_rate=1.0))
+
+
+def made(past: History, settings: Settings, folder: Path, until: float = UNTIL) -> tuple[Made, Rows]:
+    return make(past, settings, until, folder), read(folder, INPUTS)
+
+
+def same(left: Rows, right: Rows) -> bool:
+    names = ("viewer", "ts", "post", "author", "done", "rate", "propensity", "picked")
+    alike = all(np.array_equal(getattr(left, name), getattr(right, name)) for name in names)
+    return alike and np.array_equal(left.inputs, right.inputs, equal_nan=True)
+
+
+@pytest.mark.parametrize("views", [False, True])
+def test_rows_say_what_came_of_each_post(tmp_path: Path, views: bool) -> None:
+    past = history(10, views=views)
+    said, rows = made(past, ALL, tmp_path)
+    assert said.kind == (IMPRESSIONS if views else CANDIDATES)
+    assert (said.rows, said.done) == (len(rows), int(rows.done.any(axis=1).sum()))
+    done = {
+        (event.actor, str(event.object), event.type): event.ts
+        for event in past.events
+        if event.type in ("like", "hide")
+    }
+    shown = {(e.actor, post) for e in past.events if e.type == "view" for post in e.attrs["objects"]}
+    horizon_s = ALL.learning.horizon_hours * 3_600.0
+    for at in range(0, len(rows), 7):
+        viewer, post, ts = str(rows.viewer[at]), str(rows.post[at]), rows.ts[at]
+        for kind in ("like", "hide"):
+            when = done.get((viewer, post, kind), -1.0)
+            assert rows.done[at, ACTIONS.index(kind)] == (ts <= when < ts + horizon_s)
+        assert not views or (viewer, post) in shown
+    assert rows.engaged.sum() == rows.done[:, ACTIONS.index("like")].sum() > 50
+    assert (rows.ts + horizon_s < UNTIL).all()
+    assert (np.diff(rows.ts) >= 0).all()
+    assert (rows.rate == 1.0).all()
+
+
+@pytest.mark.parametrize("views", [False, True])
+def test_what_comes_later_changes_no_row(tmp_path: Path, views: bool) -> None:
+    events = community(10, views=views)
+    cut = [event for event in events if event.ts < UNTIL]
+    _, whole = made(History.of(events), HALF, tmp_path / "whole")
+    _, before = made(History.of(cut), HALF, tmp_path / "cut")
+    assert same(whole, before)
+    earlier = UNTIL - 2 * DAY
+    _, early = made(History.of(events), HALF, tmp_path / "early", earlier)
+    assert len(early) > 100
+    assert same(early, whole.select(whole.ts < earlier - HALF.learning.horizon_hours * 3_600.0))
+
+
+def test_rows_left_out_are_counted_for_by_those_kept(tmp_path: Path) -> None:
+    """Everything in which something was done is kept; of the rest, as much as the rates say, and it stands for all."""
+    past = history(10)
+    _, every = made(past, ALL, tmp_path / "all")
+    said, some = made(past, HALF, tmp_path / "some")
+    assert some.engaged.sum() == every.engaged.sum()
+    assert len(some) < 0.6 * len(every)
+    assert some.weight.sum() == pytest.approx(len(every), rel=0.05)
+    assert (some.rate[some.engaged] == 1.0).all()
+    assert len(list(parts(tmp_path / "some", INPUTS))) == -(-said.rows // 300) or said.rows > 300
+    assert not list((tmp_path / "some").glob("*.writing"))
+
+
+def test_spans_side_by_side_give_the_rows_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = history(7, viewers=6)
+    monkeypatch.setattr(spans, "LEAST", 10)
+    until = START + 6 * DAY
+    one = make(past, HALF, until, tmp_path / "one")
+    two = make(past, HALF, until, tmp_path / "two", processes=2)
+    assert one == two
+    assert same(read(tmp_path / "one", INPUTS), read(tmp_path / "two", INPUTS))
+    assert len(list((tmp_path / "two").glob("*"))) >= 2
+
+
+def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
+    past = history(4, viewers=2)
+    with pytest.raises(ModelError, match="no login in the 1095 days before"):
+        make(past, HALF, START, tmp_path)
+    idle = History.of(event for event in past.events if event.type != "like")
+    with pytest.raises(ModelError, match="nothing was done in the 6 hours after any login"):
+        make(idle, ALL, START + 4 * DAY, tmp_path)
+    make(past, HALF, START + 4 * DAY, tmp_path)
+    with pytest.raises(ModelError, match="other inputs"):
+        read(tmp_path, INPUTS[1:])
+    with pytest.raises(ModelError, match="nothing to learn from"):
+        read(tmp_path / "none", INPUTS)
