@@ -23,6 +23,7 @@ from feedgen.state.bypost import PostIndex
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK
 
 _INF: Final = float("inf")
+COST: Final = "O(AUTHOR_POSTS) an author and O(engagements with the viewer's own posts), once; then O(1) a candidate"
 SIGNALS: Final = (
     Signal("author_posts_7d", "posts", 0, 128, "never", "by the author within 7 days"),
     Signal("author_posts_30d", "posts", 0, 128, "never", "the same within 30 days"),
@@ -118,8 +119,6 @@ def profile_of(
     newest, last, last_mine, old, old_met = -_INF, -_INF, -1, 0, 0
     now_hour = int(moment.now // HOUR_S)
     for post in posts:
-        if columns.deleted[post]:
-            continue
         age, first = moment.now - columns.created[post], columns.first[post]
         newest = columns.created[post]
         made[0] += age < 7 * DAY_S

@@ -98,13 +98,17 @@ def hazard(delays: NDArray[np.int64], at: int) -> float:
 
 @compiled
 def read_posts(columns: Columns, moment: Moment, author: int) -> NDArray[np.int32]:
-    """The author's newest posts, AUTHOR_POSTS at most, that were created from `oldest` to `now`; oldest first."""
+    """The author's newest posts, AUTHOR_POSTS at most, without the deleted ones, that were created from `oldest` to
+    `now`; oldest first, a copy."""
     recent: NDArray[np.int32] = list_of(columns.recent, author)
-    created = columns.created
-    end = len(recent)
-    while end > 0 and created[recent[end - 1]] > moment.now:
-        end -= 1
-    first = max(end - AUTHOR_POSTS, 0)
-    while first < end and created[recent[first]] < moment.oldest:
-        first += 1
-    return recent[first:end]
+    created, kept = columns.created, np.empty(AUTHOR_POSTS, np.int32)
+    at, count = len(recent), 0
+    while at > 0 and count < AUTHOR_POSTS:
+        at -= 1
+        post = recent[at]
+        if created[post] < moment.oldest:
+            break
+        if created[post] <= moment.now and not columns.deleted[post]:
+            count += 1
+            kept[AUTHOR_POSTS - count] = post
+    return kept[AUTHOR_POSTS - count :]

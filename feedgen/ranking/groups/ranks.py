@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from feedgen.ranking.groups.columns import Signal
 from feedgen.ranking.groups.compiled import compiled
 
+COST: Final = "O(log candidates) a candidate"
 RANKED: Final = (("age", 1), ("topic_share", -1), ("share_365d", -1), ("viewer_topic", -1), ("author_hazard", -1))
 """What candidates are ranked by, and whether ascending; those for whom it is missing come last."""
 SIGNALS: Final = tuple(

@@ -10,6 +10,7 @@ from feedgen.ranking.groups.compiled import compiled
 from feedgen.ranking.groups.viewer import Past
 
 _INF: Final = float("inf")
+COST: Final = "O(AUTHOR_POSTS) a candidate"
 SIGNALS: Final = (
     Signal("age", "h", 0, _INF, "never", "of the post"),
     Signal("passed", "posts", 0, _INF, "never", "the viewer engaged with since the post was there (30 days at most)"),

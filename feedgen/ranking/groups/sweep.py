@@ -9,13 +9,8 @@ from feedgen.ranking.groups import author, ranks, siblings, topics, viewer
 from feedgen.ranking.groups.columns import Columns, Moment, Scratch, Signal, read_posts
 from feedgen.ranking.groups.compiled import compiled
 
-SIGNALS: Final[tuple[Signal, ...]] = (
-    *viewer.SIGNALS,
-    *author.SIGNALS,
-    *siblings.SIGNALS,
-    *topics.SIGNALS,
-    *ranks.SIGNALS,
-)
+GROUPS: Final = (viewer, author, siblings, topics, ranks)
+SIGNALS: Final[tuple[Signal, ...]] = tuple(signal for group in GROUPS for signal in group.SIGNALS)
 _AUTHOR: Final = len(viewer.SIGNALS)
 _SIBLINGS: Final = _AUTHOR + len(author.SIGNALS)
 _TOPICS: Final = _SIBLINGS + len(siblings.SIGNALS)

@@ -9,6 +9,7 @@ from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Scrat
 from feedgen.ranking.groups.compiled import compiled
 
 _INF: Final = float("inf")
+COST: Final = "O(topics of AUTHOR_POSTS) an author; then O(topics) a candidate"
 SIGNALS: Final = (
     Signal("topics", "topics", 0, 16, "never", "of the post"),
     Signal(

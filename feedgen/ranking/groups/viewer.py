@@ -10,6 +10,7 @@ from feedgen.ranking.groups.compiled import compiled
 from feedgen.state.engagement import BACK, HOUR_MASK, POST_SHIFT
 
 _INF: Final = float("inf")
+COST: Final = "O(posts the viewer engaged with, and their topics), once; then O(1) a candidate"
 SIGNALS: Final = (
     Signal("hour", "h of day, UTC", 0, 24, "never", "when the feed is made"),
     Signal("weekday", "day, Monday 0", 0, 6, "never", "when the feed is made"),

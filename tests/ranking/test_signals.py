@@ -1,0 +1,109 @@
+"""Signals against their plain twin, in any order of events, and whatever comes after `now`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from feedgen.events import Event
+from feedgen.pipeline import Pipeline
+from feedgen.ranking.groups.sweep import SIGNALS
+from feedgen.ranking.signals import NAMES, Signals
+from feedgen.selection.context import ViewerContext
+from feedgen.state.state import State
+from tests.ranking.signals_twin import Twin
+from tests.worlds import DAY, HOUR, NOW, SMALL, Story, events, folded, seeds, shuffled
+
+
+def _context(state: State, viewer: int, now: float) -> ViewerContext:
+    return Pipeline(state, SMALL)._context(viewer, now)
+
+
+def _posts(state: State) -> NDArray[np.int32]:
+    """Every post that has its own event, by outside id."""
+    known = np.flatnonzero(state.posts.author >= 0)
+    return np.array(sorted(known.tolist(), key=state.post_ids.name), np.int32)
+
+
+def _every_matrix(state: State, now: float) -> dict[str, NDArray[np.float32]]:
+    """Of each viewer, over all posts."""
+    signals, posts = Signals(state, SMALL.ranking), _posts(state)
+    return {name: signals.matrix(_context(state, index, now), posts) for index, name in enumerate(state.users.names)}
+
+
+@settings(max_examples=60)
+@given(events(80))
+def test_what_is_compiled_is_what_the_table_says(found: list[Event]) -> None:
+    state = folded(found)
+    posts = _posts(state)
+    for index, matrix in enumerate(_every_matrix(state, NOW).values()):
+        for row, wanted in zip(matrix, Twin(_context(state, index, NOW)).rows(posts.tolist()), strict=True):
+            for name, value in zip(NAMES, row.tolist(), strict=True):
+                np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@settings(max_examples=40)
+@given(events(80), seeds)
+def test_the_order_of_events_changes_no_bit(found: list[Event], seed: int) -> None:
+    one, other = folded(found), folded(shuffled(found, seed), (7,))
+    matrices = _every_matrix(other, NOW)
+    for name, matrix in _every_matrix(one, NOW).items():
+        assert matrix.tobytes() == matrices[name].tobytes()
+
+
+def _up_to(found: Sequence[Event], now: float) -> State:
+    """As replay and `--now` have it: what is dated later is not folded."""
+    return folded([event for event in found if event.ts <= now])
+
+
+@settings(max_examples=40)
+@given(events(80), events(40), st.sampled_from((NOW, NOW - DAY, NOW - 2 * DAY)))
+def test_another_future_changes_nothing(past: list[Event], future: list[Event], now: float) -> None:
+    later = [Event(f"f{e.id}", e.type, e.ts, e.actor, e.object, e.attrs) for e in future if e.ts > now]
+    before = [event for event in past if event.ts <= now]
+    known = _every_matrix(_up_to(past, now), now)
+    for name, matrix in _every_matrix(_up_to([*before, *later], now), now).items():
+        assert matrix.tobytes() == known[name].tobytes()
+
+
+@settings(max_examples=25)
+@given(events(80))
+def test_every_signal_is_within_its_range_or_missing(found: list[Event]) -> None:
+    for matrix in _every_matrix(folded(found), NOW).values():
+        for column, signal in zip(matrix.T, SIGNALS, strict=True):
+            present = column[~np.isnan(column)]
+            assert ((present >= signal.least) & (present <= signal.most)).all(), signal.name
+            assert signal.missing != "never" or len(present) == len(column), signal.name
+
+
+def test_one_viewer_leaves_nothing_behind_for_the_next() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    story.tell("ann", "post", "p", days=2, topics=["tea"])
+    story.tell("ann", "post", "q", days=1, topics=["tea"])
+    story.tell("vic", "like", "p", days=0.5)
+    signals = Signals(story.state, story.settings.ranking)
+    contexts = [story.pipeline._context(index, NOW) for index in range(len(story.state.users))]
+    posts = np.array([0, 1], np.int32)
+    alone = [Signals(story.state, story.settings.ranking).matrix(context, posts) for context in contexts]
+    for context, wanted in zip(contexts, alone, strict=True):
+        np.testing.assert_array_equal(signals.matrix(context, posts), wanted)
+
+
+def test_a_burst_is_told_from_its_neighbours() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=9)
+    for number, minutes in enumerate((200, 120, 110, 100, 10)):
+        story.tell("ann", "post", f"p{number}", days=minutes / 1440)
+    story.tell("wes", "like", "p1", days=30 / 1440)
+    context = story.pipeline._context(0, NOW)
+    matrix = Signals(story.state, story.settings.ranking).matrix(context, np.arange(5, dtype=np.int32))
+    row = dict(zip(NAMES, matrix[2].tolist(), strict=True))
+    assert (row["burst"], row["burst_place"]) == (3, 1)
+    np.testing.assert_allclose([row["burst_met_ago"], row["before_met_ago"], row["age"]], [0.5, 0.5, 110 / 60])
+    assert np.isnan(row["after_met_ago"])
+    assert row["newer"] == 2
+    assert row["hour_posts"] == 2
+    assert HOUR == 3_600
