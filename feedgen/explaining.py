@@ -34,6 +34,7 @@ class FeedExplainer:
             "watermark": ranked.context.epoch.watermark,
             "followees": len(ranked.context.followees),
             "last_login": ranked.context.last_login if np.isfinite(ranked.context.last_login) else None,
+            "ranked_by": ranked.ranked_by,
             "candidates": ranked.candidates,
             "removed": ranked.removed,
             "spam_damped": int(np.count_nonzero(ranked.all_damped)),

@@ -53,6 +53,8 @@ from feedgen.state.state import State
 _DAY_S = 86_400.0
 TWICE = "duplicate"
 """Under which posts are counted that a second source named: each is considered once."""
+FORMULA = "formula"
+"""What ranks where no version does, as explanations name it."""
 OLDER = "older"
 """The reason of posts past the last kept item."""
 
@@ -61,6 +63,7 @@ OLDER = "older"
 class Ranked:
     """One viewer's feed with what led to it; parallel arrays, best first after diversity.
 
+    `heads`: stage one; `ranked_by`: the version in front, or the formula.
     `candidates`: how many posts each source named; `removed`: how many of them each filter took.
     `scores`: with what `damped` posts (those beyond their author's rate) lose. `considered`, `all_features`,
     `all_scores`, `all_damped`: the same of every candidate that passed the filters, in no order.
@@ -68,6 +71,7 @@ class Ranked:
 
     context: ViewerContext
     heads: Heads
+    ranked_by: str
     candidates: dict[str, int]
     removed: dict[str, int]
     posts: NDArray[np.int32]
@@ -183,6 +187,7 @@ class Pipeline:
         return Ranked(
             context=context,
             heads=heads,
+            ranked_by=line_up.versions[0].name if line_up.versions else FORMULA,
             candidates=named,
             removed={TWICE: twice, **filtered.removed},
             posts=posts[order],

@@ -24,9 +24,9 @@ class Growth:
     trees_an_action: int = 24
     leaves: int = 31
     rate: float = 0.08
-    least_rows: int = 40
-    columns: float = 0.7
-    rows: float = 0.8
+    least_rows: int = 100
+    columns: float = 0.5
+    rows: float = 0.7
     ridge: float = 5.0
     patience: int = 20
 
@@ -78,6 +78,7 @@ def _params(growth: Growth, seed: int) -> dict[str, Any]:
         "bagging_fraction": growth.rows,
         "bagging_freq": 1,
         "lambda_l2": growth.ridge,
+        "max_bin": 63,
         "use_missing": False,
         "num_threads": _THREADS,
         "deterministic": True,
