@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from feedgen.config import Learning, Settings
 from feedgen.errors import ModelError
-from feedgen.learning.deeds import Deeds
+from feedgen.learning.deeds import Deed, Deeds
 from feedgen.learning.history import History
 from feedgen.learning.player import Login, Player
 from feedgen.learning.spans import each_span
@@ -36,6 +36,7 @@ class Outcomes:
 
     done: Deeds
     shown: Deeds | None
+    sent: Deeds
     logins: Deeds
     horizon_s: float
 
@@ -46,6 +47,7 @@ class Outcomes:
         return cls(
             Deeds(history, ACTIONS, until),
             None if kind is None else Deeds(history, (kind,), until),
+            Deeds(history, ("view", "serve"), until),
             Deeds(history, ("login",), until),
             horizon_hours * _HOUR_S,
         )
@@ -70,11 +72,18 @@ class Outcomes:
         """Posts shown to the viewer between this login and the next, within the horizon."""
         if self.shown is None:
             return []
+        return list(dict.fromkeys(post for deed in self._of_visit(self.shown, login) for post in deed.posts))
+
+    def propensities(self, login: Login) -> dict[str, float]:
+        """Of what was shown or sent in that time: how likely it was to stand where it did, where the log says so."""
+        visit = self._of_visit(self.sent, login)
+        return {post: chance for deed in visit for post, chance in zip(deed.posts, deed.propensities, strict=False)}
+
+    def _of_visit(self, deeds: Deeds, login: Login) -> list[Deed]:
         until = login.ts + self.horizon_s
         following = self.logins.after(login.name, login.place, until)
         end = following[0].place if following else inf
-        every = self.shown.after(login.name, login.place, until)
-        return list(dict.fromkeys(post for deed in every if deed.place < end for post in deed.posts))
+        return [deed for deed in deeds.after(login.name, login.place, until) if deed.place < end]
 
 
 class RowMaker:
@@ -126,9 +135,13 @@ class RowMaker:
             inputs=inputs,
             done=acted,
             rate=rate.astype(np.float32),
-            propensity=np.ones(len(posts), np.float32),
+            propensity=self._propensities(login, posts),
             picked=np.arange(len(posts)) < np.count_nonzero(of_near),
         )
+
+    def _propensities(self, login: Login, posts: NDArray[np.int32]) -> NDArray[np.float32]:
+        chances, names = self.outcomes.propensities(login), self._state.post_ids.names
+        return np.array([chances.get(names[post], 1.0) for post in posts.tolist()], np.float32)
 
     def _known(self, login: Login) -> NDArray[np.int32]:
         """What was shown after the login and was there at the login."""
