@@ -196,7 +196,7 @@ def make(
     processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Made:
-    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made.
+    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made and has to be empty.
 
     A login whose outcome is not whole by then is left out. 10 to 20 ms a login; holds the history and `chunk_rows` rows
     in every process. Raises ModelError (nothing to learn from, no pyarrow), WorkerFailed, OSError.
@@ -208,6 +208,8 @@ def make(
         raise ModelError(f"no login in the {learning.days:g} days before the end of training: nothing to learn from")
     need_parquet()
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.glob("*.parquet")):
+        raise ModelError(f"{folder} holds rows already; name another folder")
     past = History(history.events[: history.at(until)])
     spans = each_span(_write_span, _Task(past, settings, folder, until), places, processes, on_progress)
     rows, done, logins = (sum(counts) for counts in zip(*spans, strict=True))

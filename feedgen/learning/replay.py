@@ -81,7 +81,7 @@ class Lines:
             "viewer": login.name,
             "ts": ts,
             "items_ranked": [names[post] for post in posts.tolist()],
-            "scores": [round(score, 6) for score in scores.tolist()],
+            "scores": [float(f"{score:.7g}") for score in scores.tolist()],
             "items": [names[post] for post in ranked.posts.tolist()],
         }
         return self._encoder.encode(fields) + b"\n"
