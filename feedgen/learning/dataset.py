@@ -32,7 +32,7 @@ CANDIDATES: Final = "unseen candidates"
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What came of logins, in a history up to some moment; `shown` is None where the log does not say what was."""
+    """What came of logins, in a history up to some moment; `shown` is None where it does not say what was shown."""
 
     done: Deeds
     shown: Deeds | None
@@ -41,9 +41,11 @@ class Outcomes:
     horizon_s: float
 
     @classmethod
-    def of(cls, history: History, until: float, horizon_hours: float) -> "Outcomes":
-        """O(events)."""
-        kind = next((kind for kind in ("view", "serve") if history.has(kind, until)), None)
+    def of(cls, history: History, known: float, until: float, horizon_hours: float) -> "Outcomes":
+        """What came before `until` (s). Whether the log says what was shown is asked of what came before `known` (s):
+        what a log says later changes nothing earlier. O(events).
+        """
+        kind = shown_by(history, known)
         return cls(
             Deeds(history, ACTIONS, until),
             None if kind is None else Deeds(history, (kind,), until),
@@ -51,11 +53,6 @@ class Outcomes:
             Deeds(history, ("login",), until),
             horizon_hours * _HOUR_S,
         )
-
-    @property
-    def kind(self) -> str:
-        """What the rows are: said wherever they are used."""
-        return CANDIDATES if self.shown is None else IMPRESSIONS
 
     def after(self, login: Login) -> dict[str, set[str]]:
         """Posts and what the viewer did with each within the horizon."""
@@ -84,6 +81,16 @@ class Outcomes:
         following = self.logins.after(login.name, login.place, until)
         end = following[0].place if following else inf
         return [deed for deed in deeds.after(login.name, login.place, until) if deed.place < end]
+
+
+def shown_by(history: History, until: float) -> str | None:
+    """The type of the events that say what was shown, before `until` (s); None where nothing does. O(events)."""
+    return next((kind for kind in ("view", "serve") if history.has(kind, until)), None)
+
+
+def kind_of(history: History, until: float) -> str:
+    """What rows of the time before `until` (s) are: said wherever they are used. O(events)."""
+    return CANDIDATES if shown_by(history, until) is None else IMPRESSIONS
 
 
 class RowMaker:
@@ -215,14 +222,13 @@ def make(
     rows, done, logins = (sum(counts) for counts in zip(*spans, strict=True))
     if not done:
         raise ModelError(f"nothing was done in the {learning.horizon_hours:g} hours after any login: nothing to learn")
-    kind = Outcomes.of(past, until, learning.horizon_hours).kind
-    return Made(rows, done, logins, kind, max(begin, past.events[0].ts), until)
+    return Made(rows, done, logins, kind_of(past, until), max(begin, past.events[0].ts), until)
 
 
 def _write_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]) -> tuple[int, int, int]:
     """Rows, rows with something done, and logins of a span. Parts sort by time: a span's first login names them."""
     learning, player = task.settings.learning, Player(task.history, task.settings)
-    maker = RowMaker(player, Outcomes.of(task.history, task.until, learning.horizon_hours), learning)
+    maker = RowMaker(player, Outcomes.of(task.history, task.until, task.until, learning.horizon_hours), learning)
     held: list[Rows] = []
     counts = [0, 0, 0]
 
