@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install demo test lint bench-main bench-serve bench-generate format constraints clean
+.PHONY: install demo test lint bench-main bench-serve bench-generate bench-ranking format constraints clean
 
 install: .venv/.installed
 
@@ -43,6 +43,10 @@ bench-serve: install
 bench-generate: install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev,bench]"
 	@$(BIN)/loadtest generate $(ARGS)
+
+# Models trained on a synthetic network, judged by its truth.
+bench-ranking: install
+	@$(BIN)/loadtest rank $(ARGS)
 
 format: install
 	$(BIN)/ruff check --fix .

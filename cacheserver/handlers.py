@@ -72,7 +72,8 @@ class Handlers:
 
     def _note(self, reading: Reading) -> None:
         if self._served is not None and not reading.shared:  # who gets the shared feed may be nobody the log knows
-            self._served.note(reading.page.user_id, [item.item_id for item in reading.page.items])
+            items = [item.item_id for item in reading.page.items]
+            self._served.note(reading.page.user_id, items, [_propensity(reading, item) for item in items])
 
     async def batch_get(self, request: web.Request) -> web.Response:
         """POST /v1/feeds:batchGet"""
@@ -189,3 +190,11 @@ class Handlers:
 def _answer(status: int, answer: object) -> web.Response:
     headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
     return web.Response(status=status, body=encode(answer, JSON), headers=headers)
+
+
+def _propensity(reading: Reading, item: str) -> float:
+    """How likely the item was to stand where it did; 1 behind the kept items, where nothing is drawn."""
+    try:
+        return reading.feed.propensity(item)
+    except KeyError:
+        return 1.0

@@ -7,16 +7,20 @@ from cacheserver.origin import Found, Origin
 from cacheserver.paging import Ask, place, waiting, walk
 from cacheserver.residency import Residency
 from cacheserver.wire import FeedPage, Item
+from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.roles import OlderPosts
 
 
 class Reading(NamedTuple):
-    """A page, how its feed was found, how many items wait in a newer generation, and if it is of the shared feed."""
+    """A page, how its feed was found, how many items wait in a newer generation, if it is of the shared feed, and the
+    generation it is of.
+    """
 
     page: FeedPage
     found: Found
     new_items: int
     shared: bool
+    feed: FeedMap
 
 
 Fallback = MutableMapping[str, None]
@@ -59,4 +63,4 @@ class Reader:
             [Item(*item) for item in walked.items],
             walked.next,
         )
-        return Reading(page, found, waiting(newest, feed), shared)
+        return Reading(page, found, waiting(newest, feed), shared, feed)

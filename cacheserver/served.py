@@ -30,8 +30,8 @@ class ServedLog:
         self._pending: deque[Event] = deque()
         self.dropped = 0
 
-    def note(self, viewer: str, items: Sequence[str]) -> None:
-        """These posts are sent to the viewer, in this order. O(1)."""
+    def note(self, viewer: str, items: Sequence[str], propensities: Sequence[float]) -> None:
+        """These posts are sent to the viewer, in this order; of each, how likely it was to stand there. O(items)."""
         if not items:
             return
         if len(self._pending) >= PENDING_MAX:
@@ -39,7 +39,8 @@ class ServedLog:
                 _log.error("the event log is too slow for served pages; some are not written down, and counted")
             self.dropped += 1
             return
-        self._pending.append(Event(self._new_id(), "serve", self._clock(), viewer, None, {"objects": list(items)}))
+        attrs = {"objects": list(items), "propensities": [round(chance, 8) for chance in propensities]}
+        self._pending.append(Event(self._new_id(), "serve", self._clock(), viewer, None, attrs))
 
     async def follow(self) -> None:
         """Write what is pending once a second, until cancelled; what is left then is for `flush`."""

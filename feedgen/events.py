@@ -91,9 +91,10 @@ class DwellAttrs(Struct):
 
 
 class ListAttrs(Struct):
-    """attrs of `view` and `serve`: the posts in the order they were seen, or sent."""
+    """attrs of `view` and `serve`: the posts in the order they were seen, or sent; of each, how likely it was there."""
 
     objects: Annotated[list[OutsideId], Meta(min_length=1, max_length=1_000)]
+    propensities: Annotated[list[Annotated[float, Meta(gt=0, le=1)]], Meta(max_length=1_000)] | UnsetType = UNSET
 
 
 ATTRS: Final[dict[str, type[Struct]]] = {
@@ -163,6 +164,8 @@ def _checked_attrs(kind: str, attrs: dict[str, Any]) -> dict[str, Any]:
     if attrs:
         _check_plain(attrs, kind)
     if kind in LISTS:
+        if len(attrs.get("propensities", attrs["objects"])) != len(attrs["objects"]):
+            raise BadEvent(f"attrs of {kind}: `propensities` has to say one of each of `objects`")
         return {**attrs, "objects": [outside_id(item) for item in attrs["objects"]]}
     return attrs
 

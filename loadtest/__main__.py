@@ -212,6 +212,31 @@ def restart(
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@app.command("rank", epilog="Example: loadtest rank --viewers 1000 --seed 7")
+def rank(
+    viewers: Annotated[int, typer.Option(min=50, max=100_000, help="Of the synthetic network.")] = 1_000,
+    followees: Annotated[float, typer.Option(min=1, max=10_000, help="Of each viewer, in the mean.")] = 80.0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 7,
+    processes: Annotated[int, typer.Option(min=1, max=64)] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Models trained on a synthetic network's log: NDCG@20 beside the order by true expected worth. Prints JSON."""
+    from feedgen.config import Settings
+    from feedgen.errors import ForefeedError
+    from feedgen.synthetic import NetworkSpec
+    from loadtest.ranking_bench import measure
+
+    spec = NetworkSpec(viewers=viewers, followees_mean=followees, seed=seed)
+    try:
+        figures = measure(spec, Settings(), processes, _say_logins)
+    except (ForefeedError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
 @app.command("fold", epilog="Example: loadtest fold --viewers 5000 --json fold.json")
 def fold(
     viewers: Annotated[int, typer.Option(min=20, max=100_000, help="Of the seeded network.")] = 5_000,
@@ -242,6 +267,11 @@ def schedule(
     from loadtest.schedule_bench import measure
 
     print(json.dumps(measure(viewers or [1_000_000], steps)))
+
+
+def _say_logins(done: int, of: int) -> None:
+    if done % 2_000 == 0:
+        print(f"loadtest: rows of {done:,} of {of:,} logins", file=sys.stderr)
 
 
 @app.command("hostile", epilog="Example: loadtest hostile --odd 10000")

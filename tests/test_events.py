@@ -114,6 +114,8 @@ def test_an_integer_id_is_the_same_id_as_its_digits(number: int) -> None:
         (one(attrs={"a": [{"b": math.inf}]}), "not finite"),
         (one(type="view", object=..., attrs={"objects": ["p1"], "x": math.nan}), "not finite"),
         (one(type="view", object=..., attrs={"objects": []}), "attrs of view"),
+        (one(type="serve", object=..., attrs={"objects": ["p1"], "propensities": []}), "one of each of `objects`"),
+        (one(type="view", object=..., attrs={"objects": ["p1"], "propensities": [0.0]}), "attrs of view"),
         (one(attrs={"a": 1 << 64}), "does not fit in 64 bits"),
         (one(attrs={"a": b"raw"}), "no JSON kind"),
         (one(attrs={"a": {1: "b"}}), "not a string"),

@@ -21,7 +21,7 @@ from feedgen.errors import ForefeedError, ModelError
 from feedgen.eventlog import EventLog
 from feedgen.events import Event
 from feedgen.learning import evaluation, history, judging, report
-from feedgen.learning.dataset import Made
+from feedgen.learning.dataset import Made, kind_of
 from feedgen.learning.history import History
 from feedgen.learning.replay import Replayed, Scorer, ranking_by
 from feedgen.learning.replay import replay as replayed_by
@@ -174,13 +174,12 @@ class _Period:
     def said(self, found: Replayed) -> dict[str, Any]:
         """For programs."""
         begin, until = self._span
-        kind = None if self._made is None else self._made.kind
         return {
             "scorer": self._asked.scorer,
             "version": None if self._model is None else self._model.name,
             "from": _moment(begin),
             "until": _moment(until),
-            "rows": kind,
+            "rows": kind_of(self._past, begin),
             "made_from": None if self._made is None else _made(self._made),
             **judging.summary(found.judged),
             "seconds": self._seconds,
@@ -189,7 +188,7 @@ class _Period:
 
 def _teach(asked: Asked, past: History, until: float, folder: Path, base: Model | None = None) -> Taught:
     """Train, with progress; says what the rows are."""
-    with Reporter("making training rows") as rows_reporter, Reporter("fitting") as fit_reporter:
+    with Reporter("learning") as reporter:
         taught = teach(
             past,
             asked.settings,
@@ -199,8 +198,8 @@ def _teach(asked: Asked, past: History, until: float, folder: Path, base: Model 
             base=base,
             processes=asked.processes,
             say=lambda line: to_stderr(f"feedgen: {line}"),
-            on_rows=_logins(rows_reporter),
-            on_fit=lambda share: fit_reporter.progress(share, 1.0, f"{share:.0%}"),
+            on_rows=_logins(reporter),
+            on_fit=lambda share: reporter.progress(share, 1.0, f"{share:.0%} of the fit"),
         )
     made = taught.made
     to_stderr(f"feedgen: learnt from {made.rows:,} rows of {made.logins:,} logins ({made.kind})")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from feedgen.config import Learning, Settings
 from feedgen.errors import ModelError
-from feedgen.learning.deeds import Deeds
+from feedgen.learning.deeds import Deed, Deeds
 from feedgen.learning.history import History
 from feedgen.learning.player import Login, Player
 from feedgen.learning.spans import each_span
@@ -32,28 +32,27 @@ CANDIDATES: Final = "unseen candidates"
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What came of logins, in a history up to some moment; `shown` is None where the log does not say what was."""
+    """What came of logins, in a history up to some moment; `shown` is None where it does not say what was shown."""
 
     done: Deeds
     shown: Deeds | None
+    sent: Deeds
     logins: Deeds
     horizon_s: float
 
     @classmethod
-    def of(cls, history: History, until: float, horizon_hours: float) -> "Outcomes":
-        """O(events)."""
-        kind = next((kind for kind in ("view", "serve") if history.has(kind, until)), None)
+    def of(cls, history: History, known: float, until: float, horizon_hours: float) -> "Outcomes":
+        """What came before `until` (s). Whether the log says what was shown is asked of what came before `known` (s):
+        what a log says later changes nothing earlier. O(events).
+        """
+        kind = shown_by(history, known)
         return cls(
             Deeds(history, ACTIONS, until),
             None if kind is None else Deeds(history, (kind,), until),
+            Deeds(history, ("view", "serve"), until),
             Deeds(history, ("login",), until),
             horizon_hours * _HOUR_S,
         )
-
-    @property
-    def kind(self) -> str:
-        """What the rows are: said wherever they are used."""
-        return CANDIDATES if self.shown is None else IMPRESSIONS
 
     def after(self, login: Login) -> dict[str, set[str]]:
         """Posts and what the viewer did with each within the horizon."""
@@ -70,11 +69,28 @@ class Outcomes:
         """Posts shown to the viewer between this login and the next, within the horizon."""
         if self.shown is None:
             return []
+        return list(dict.fromkeys(post for deed in self._of_visit(self.shown, login) for post in deed.posts))
+
+    def propensities(self, login: Login) -> dict[str, float]:
+        """Of what was shown or sent in that time: how likely it was to stand where it did, where the log says so."""
+        visit = self._of_visit(self.sent, login)
+        return {post: chance for deed in visit for post, chance in zip(deed.posts, deed.propensities, strict=False)}
+
+    def _of_visit(self, deeds: Deeds, login: Login) -> list[Deed]:
         until = login.ts + self.horizon_s
         following = self.logins.after(login.name, login.place, until)
         end = following[0].place if following else inf
-        every = self.shown.after(login.name, login.place, until)
-        return list(dict.fromkeys(post for deed in every if deed.place < end for post in deed.posts))
+        return [deed for deed in deeds.after(login.name, login.place, until) if deed.place < end]
+
+
+def shown_by(history: History, until: float) -> str | None:
+    """The type of the events that say what was shown, before `until` (s); None where nothing does. O(events)."""
+    return next((kind for kind in ("view", "serve") if history.has(kind, until)), None)
+
+
+def kind_of(history: History, until: float) -> str:
+    """What rows of the time before `until` (s) are: said wherever they are used. O(events)."""
+    return CANDIDATES if shown_by(history, until) is None else IMPRESSIONS
 
 
 class RowMaker:
@@ -126,9 +142,13 @@ class RowMaker:
             inputs=inputs,
             done=acted,
             rate=rate.astype(np.float32),
-            propensity=np.ones(len(posts), np.float32),
+            propensity=self._propensities(login, posts),
             picked=np.arange(len(posts)) < np.count_nonzero(of_near),
         )
+
+    def _propensities(self, login: Login, posts: NDArray[np.int32]) -> NDArray[np.float32]:
+        chances, names = self.outcomes.propensities(login), self._state.post_ids.names
+        return np.array([chances.get(names[post], 1.0) for post in posts.tolist()], np.float32)
 
     def _known(self, login: Login) -> NDArray[np.int32]:
         """What was shown after the login and was there at the login."""
@@ -183,7 +203,7 @@ def make(
     processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Made:
-    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made.
+    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made and has to be empty.
 
     A login whose outcome is not whole by then is left out. 10 to 20 ms a login; holds the history and `chunk_rows` rows
     in every process. Raises ModelError (nothing to learn from, no pyarrow), WorkerFailed, OSError.
@@ -195,19 +215,20 @@ def make(
         raise ModelError(f"no login in the {learning.days:g} days before the end of training: nothing to learn from")
     need_parquet()
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.glob("*.parquet")):
+        raise ModelError(f"{folder} holds rows already; name another folder")
     past = History(history.events[: history.at(until)])
     spans = each_span(_write_span, _Task(past, settings, folder, until), places, processes, on_progress)
     rows, done, logins = (sum(counts) for counts in zip(*spans, strict=True))
     if not done:
         raise ModelError(f"nothing was done in the {learning.horizon_hours:g} hours after any login: nothing to learn")
-    kind = Outcomes.of(past, until, learning.horizon_hours).kind
-    return Made(rows, done, logins, kind, max(begin, past.events[0].ts), until)
+    return Made(rows, done, logins, kind_of(past, until), max(begin, past.events[0].ts), until)
 
 
 def _write_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]) -> tuple[int, int, int]:
     """Rows, rows with something done, and logins of a span. Parts sort by time: a span's first login names them."""
     learning, player = task.settings.learning, Player(task.history, task.settings)
-    maker = RowMaker(player, Outcomes.of(task.history, task.until, learning.horizon_hours), learning)
+    maker = RowMaker(player, Outcomes.of(task.history, task.until, task.until, learning.horizon_hours), learning)
     held: list[Rows] = []
     counts = [0, 0, 0]
 

@@ -9,12 +9,15 @@ from feedgen.learning.history import History
 
 
 class Deed(NamedTuple):
-    """Something a viewer did: `kind` is the type of the event, `posts` what it was about."""
+    """Something a viewer did: `kind` is the type of the event, `posts` what it was about; of each, how likely it
+    was to stand where it did, where the event says so.
+    """
 
     place: int
     ts: float
     kind: str
     posts: Sequence[str]
+    propensities: Sequence[float] = ()
 
 
 class Deeds:
@@ -27,7 +30,8 @@ class Deeds:
             event = history.events[place]
             if event.type in kinds:
                 posts = event.attrs.get("objects", ()) if event.object is None else (event.object,)
-                self._of[event.actor].append(Deed(place, event.ts, event.type, posts))
+                chances = event.attrs.get("propensities", ()) if event.object is None else ()
+                self._of[event.actor].append(Deed(place, event.ts, event.type, posts, chances))
 
     def between(self, viewer: str, since: float, place: int) -> int:
         """How often at or after `since` (s) and no later in the history than `place`. O(log deeds)."""

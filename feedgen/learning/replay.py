@@ -49,6 +49,7 @@ class _Task:
     settings: Settings
     model: Model | None
     foresee: bool
+    begin: float
     folder: Path | None = None
     packed: bool = False
 
@@ -81,7 +82,7 @@ class Lines:
             "viewer": login.name,
             "ts": ts,
             "items_ranked": [names[post] for post in posts.tolist()],
-            "scores": [round(score, 6) for score in scores.tolist()],
+            "scores": [float(f"{score:.7g}") for score in scores.tolist()],
             "items": [names[post] for post in ranked.posts.tolist()],
         }
         return self._encoder.encode(fields) + b"\n"
@@ -106,7 +107,7 @@ def replay(
     all is done, or not at all. About 15 ms a login. Raises WorkerFailed, OSError.
     """
     places = history.logins(begin, until)
-    task = _Task(history, settings, model, foresee)
+    task = _Task(history, settings, model, foresee, begin)
     if _learns(task):
         processes = 1
     if dump is None:
@@ -134,7 +135,7 @@ def _learns(task: _Task) -> bool:
 
 def _replay_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]) -> Replayed:
     player, settings, model = Player(task.history, task.settings), task.settings, task.model
-    outcomes = Outcomes.of(task.history, inf, settings.learning.horizon_hours)
+    outcomes = Outcomes.of(task.history, task.begin, inf, settings.learning.horizon_hours)
     maker = RowMaker(player, outcomes, settings.learning)
     judge = Judge(task.history, player.state, outcomes, values_of(settings))
     online = Online(player, model, settings, maker) if model is not None and _learns(task) else None
@@ -163,7 +164,7 @@ def _replay_span(task: _Task, places: Sequence[int], one_more: Callable[[], None
         for _ in lines():
             pass
     else:
-        with _part(task.folder, task.packed, places[0]) as file:
+        with _part(task.folder, task.packed, places[0] if places else 0) as file:
             file.writelines(lines())
     failed = sum(count for name, count in player.pipeline.ranker.counted.items() if name.startswith("failed_"))
     judge.judged.stood_in = failed

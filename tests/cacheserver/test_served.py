@@ -32,6 +32,15 @@ async def test_each_page_sent_is_an_event(start):
     assert await serves(rig) == [("u1", ["a", "b"]), ("u1", ["c"]), ("u1", ["a"])]
 
 
+async def test_how_likely_each_was_to_be_there_is_written_down(start):
+    rig = await start(log=EventLog, settings=LOGGED)
+    await rig.put("u1", ["a", "b", "c"])
+    await rig.feed("u1", limit=2)
+    await rig.app[SERVED].flush()
+    [(_, event)] = await rig.log.read(0, 10)
+    assert event.attrs["propensities"] == [1.0, 1.0]  # nothing of this feed was drawn
+
+
 async def test_an_empty_page_and_the_shared_feed_are_not(start):
     rig = await start(log=EventLog, settings=LOGGED)
     await rig.put_trending(["t"])

@@ -8,6 +8,7 @@ import pytest
 from feedgen import config
 from feedgen.config import Settings
 from feedgen.errors import ModelError
+from feedgen.events import Event
 from feedgen.learning import spans
 from feedgen.learning.dataset import CANDIDATES, IMPRESSIONS, Made, make
 from feedgen.learning.history import History
@@ -77,8 +78,25 @@ def test_rows_left_out_are_counted_for_by_those_kept(tmp_path: Path) -> None:
     assert len(some) < 0.6 * len(every)
     assert some.weight.sum() == pytest.approx(len(every), rel=0.05)
     assert (some.rate[some.engaged] == 1.0).all()
-    assert len(list(parts(tmp_path / "some", INPUTS))) == -(-said.rows // 300) or said.rows > 300
+    sizes = [len(part) for part in parts(tmp_path / "some", INPUTS)]
+    assert sum(sizes) == said.rows
+    assert len(sizes) > 1
+    assert all(size >= 300 for size in sizes[:-1])
     assert not list((tmp_path / "some").glob("*.writing"))
+
+
+def test_what_was_drawn_to_explore_has_its_propensity(tmp_path: Path) -> None:
+    events = community(5, views=True)
+    at = next(at for at, event in enumerate(events) if event.type == "view")
+    view = events[at]
+    shown = view.attrs["objects"]
+    sent = Event("s", "serve", view.ts, view.actor, None, {"objects": shown[:2], "propensities": [0.25, 0.5]})
+    _, rows = made(History.of([*events[:at], sent, *events[at:]]), ALL, tmp_path, START + 4 * DAY)
+    ours = (rows.viewer == view.actor) & (rows.ts < view.ts) & (rows.ts > view.ts - 60)
+    by_post = dict(zip(rows.post[ours].tolist(), rows.propensity[ours].tolist(), strict=True))
+    assert by_post == {post: {shown[0]: 0.25, shown[1]: 0.5}.get(post, 1.0) for post in shown}
+    assert (rows.propensity[~ours] == 1.0).all()
+    assert rows.weight[ours].sum() == len(shown) - 2 + 4 + 2
 
 
 def test_spans_side_by_side_give_the_rows_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +116,10 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
         make(past, HALF, START, tmp_path)
     idle = History.of(event for event in past.events if event.type != "like")
     with pytest.raises(ModelError, match="nothing was done in the 6 hours after any login"):
-        make(idle, ALL, START + 4 * DAY, tmp_path)
+        make(idle, ALL, START + 4 * DAY, tmp_path / "idle")
     make(past, HALF, START + 4 * DAY, tmp_path)
+    with pytest.raises(ModelError, match="holds rows already"):
+        make(past, HALF, START + 4 * DAY, tmp_path)
     with pytest.raises(ModelError, match="other inputs"):
         read(tmp_path, INPUTS[1:])
     with pytest.raises(ModelError, match="nothing to learn from"):

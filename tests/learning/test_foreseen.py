@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.learning.foreseen import SHARED, Foreseen, by_action, by_slice, curve, joined, sliced
@@ -26,6 +26,7 @@ def foreseen(rows: list[tuple[int, float, bool, float]]) -> Foreseen:
     )
 
 
+@settings(max_examples=50, deadline=None)
 @given(rows_of)
 def test_measures_are_plain_counts(rows: list[tuple[int, float, bool, float]]) -> None:
     said = by_action(foreseen(rows))[SHARED]
@@ -54,6 +55,7 @@ def test_what_is_right_is_found_right_though_rows_were_left_out() -> None:
     assert all(point["happened"] > 1.5 * point["foreseen"] for point in plain)
 
 
+@settings(max_examples=50, deadline=None)
 @given(rows_of)
 def test_slices_part_the_rows(rows: list[tuple[int, float, bool, float]]) -> None:
     whole = foreseen(rows)

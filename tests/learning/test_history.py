@@ -4,7 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.errors import ImportFailed
@@ -25,6 +25,7 @@ def events(found: list[tuple[int, str, str, int]]) -> list[Event]:
     ]  # fmt: skip
 
 
+@settings(max_examples=50, deadline=None)
 @given(drawn)
 def test_events_come_by_time_each_once_those_of_a_moment_as_they_lay(found: list[tuple[int, str, str, int]]) -> None:
     past = History.of(events(found))
@@ -36,6 +37,7 @@ def test_events_come_by_time_each_once_those_of_a_moment_as_they_lay(found: list
     assert keys == sorted(keys)
 
 
+@settings(max_examples=50, deadline=None)
 @given(drawn, st.integers(0, 9), st.integers(0, 9))
 def test_logins_and_deeds_are_plain_counts(found: list[tuple[int, str, str, int]], one: int, other: int) -> None:
     past = History.of(events(found))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.learning.orders import Scores, figures, interval
@@ -13,6 +13,7 @@ orders = st.permutations(range(30)).map(lambda order: order[:25])
 wanted_ones = st.sets(st.integers(0, 40), min_size=1, max_size=25)
 
 
+@settings(max_examples=50, deadline=None)
 @given(orders, wanted_ones)
 def test_figures_are_what_they_are_called(order: list[int], wanted: set[int]) -> None:
     got = figures(np.array(order), np.array(sorted(wanted)))
