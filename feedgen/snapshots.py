@@ -151,8 +151,8 @@ class Snapshots:
         if stand.base != self._base:
             raise BadSnapshot("goes back to another bulk import than the log")
         for name, value in settings_that_matter(self._settings).items():
-            if stand.settings.get(name) != value:
-                raise BadSnapshot(f"was made with {name} {stand.settings.get(name)}, which is {value} now")
+            if (was := stand.settings.get(name, 0.0)) != value:  # none of them can be 0
+                raise BadSnapshot(f"was made with {name} {was:g}, which is {value:g} now")
         if until_ts is not None and stand.latest_ts > until_ts:
             raise BadSnapshot("holds events that are later than --now")
         if header.layout != self._layout():
