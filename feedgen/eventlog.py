@@ -267,7 +267,8 @@ class EventLog:
 
     async def keep_mark(self, source: str, mark: str) -> str:
         """The mark kept for `source`, which is `mark` if there was none. On disk at return."""
-        return await self.mark(source) or await self._in_turn(self._write_mark(source, mark, over=False))
+        kept = await self.mark(source)
+        return await self._in_turn(self._write_mark(source, mark, over=False)) if kept is None else kept
 
     async def _write_mark(self, source: str, mark: str, *, over: bool = True) -> str:
         with _clear(self._name):

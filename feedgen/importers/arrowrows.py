@@ -73,7 +73,8 @@ class ArrowRows:
         column, kinds = self._batch.column(name), self._arrow.types
         if kinds.is_timestamp(column.type):
             whole = column.cast(self._arrow.int64()).to_numpy(zero_copy_only=False)
-            return whole / _UNITS[column.type.unit]
+            times: Floats = whole / _UNITS[column.type.unit]
+            return times
         if not (kinds.is_integer(column.type) or kinds.is_floating(column.type)):
             raise ImportFailed(f"{self._path}: column {name!r} holds {column.type}; times or seconds are wanted")
         seconds: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)

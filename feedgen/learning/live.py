@@ -61,7 +61,7 @@ class LiveLearner:
         self.stacked = Stacked(stacked.z.copy(), stacked.n.copy(), stacked.pace, stacked.offset)
         self._waiting: deque[_Waiting] = deque()
         self._of_viewer: dict[str, list[_Waiting]] = {}
-        self._views = bool(np.any(state.impressions.views(len(state.post_ids))))
+        self._views = bool(state.posts.viewed.by_post.any())
         """Whether the log says what was shown."""
         self.learnt = 0
         """Examples so far."""

@@ -47,7 +47,7 @@ class NewPosts:
 
     def _newest(self, viewers: Ints, latest: Floats) -> Floats:
         """When the last of the viewers' followees posted (s); −inf for none."""
-        starts, counts, values = self._state.graph.columns[0]
+        starts, counts, values = self._state.graph.spans[0]
         newest = np.full(len(viewers), -np.inf)
         within = np.flatnonzero(viewers < len(starts))
         flat, row = ragged(starts[viewers[within]], counts[viewers[within]])

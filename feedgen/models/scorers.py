@@ -1,6 +1,6 @@
 """Stage two: what scores the picked candidates of one viewer anew."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,7 +120,7 @@ class IdKeys:
         return Ids(int(users[viewer]), users[state.posts.author[posts]], tuple(columns))
 
 
-def _grown(keys: Keys, names: list[str]) -> Keys:
+def _grown(keys: Keys, names: Sequence[str]) -> Keys:
     if len(keys) >= len(names):
         return keys
     return np.concatenate((keys, np.array([key_of(name) for name in names[len(keys) :]], np.uint64)))

@@ -1,6 +1,6 @@
 """What users and posts say of themselves, and who knows whom."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from feedgen.ranking.groups.columns import Signal
 from feedgen.ranking.socialrank import SocialRank
 from feedgen.selection.context import ViewerContext
-from feedgen.state.attributes import MEDIA, NONE
+from feedgen.state.attributes import MEDIA, NONE, UNSAID
 from feedgen.state.columns import ragged
 from feedgen.state.state import State
 
@@ -43,6 +43,7 @@ class Said:
     def __init__(self, state: State) -> None:
         self._state = state
         self._rank = SocialRank(state.graph)
+        self._views = -1, False
 
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
         """float32, shape (posts, SIGNALS)."""
@@ -54,25 +55,32 @@ class Said:
         found[:, 2] = _alike(about.language[posts], state.about_users.language(context.viewer))
         found[:, 3:10] = self._of_authors(context, authors)[each]
         found[:, 10:] = np.nan
-        seen, everyone = context.viewed[0], state.impressions.views(len(state.post_ids))
+        seen, everyone = context.viewed[0], state.posts.viewed.by_post
         if len(seen):
             shown = np.bincount(state.posts.author[seen] + 1, minlength=len(state.users) + 1)[1:]
             found[:, 10] = shown[authors][each]
-        if everyone.any():
+        if self._any_views(everyone):
             found[:, 11] = everyone[posts]
         return found
+
+    def _any_views(self, everyone: NDArray[np.int32]) -> bool:
+        """O(posts), once in an epoch."""
+        if self._views[0] != self._state.watermark:
+            self._views = self._state.watermark, bool(everyone.any())
+        return self._views[1]
 
     def _of_authors(self, context: ViewerContext, authors: NDArray[np.int32]) -> NDArray[np.float32]:
         """From own_place to common, a row an author."""
         viewer, epoch = context.viewer, context.epoch
         rows = np.full((len(authors), 7), np.nan, np.float32)
-        said = self._state.about_users.said
-        place, born = said(viewer, "location"), said(viewer, "birth_year")
-        for row, author in zip(rows, authors.tolist(), strict=True):
-            theirs, year = said(author, "location"), said(author, "birth_year")
-            row[0] = np.nan if not place or not theirs else place == theirs
-            row[1] = np.nan if born is None or year is None else abs(born - year)
-            row[2] = _number(said(author, "verified"))
+        users, own = self._state.about_users, np.array([viewer])
+        place, born, verified = (users.codes(authors, name) for name in ("location", "birth_year", "verified"))
+        my_place, my_birth = (int(users.codes(own, name)[0]) for name in ("location", "birth_year"))
+        if my_place != UNSAID:
+            rows[:, 0] = np.where(place == UNSAID, np.nan, place == my_place)
+        if my_birth != UNSAID:
+            rows[:, 1] = np.where(born == UNSAID, np.nan, np.abs(born.astype(np.float64) - my_birth))
+        rows[:, 2] = np.where(verified == UNSAID, np.nan, verified)
         following, common = _followees(context, authors)
         rows[:, 3], rows[:, 6] = following, common
         rows[:, 4] = np.log((1.0 + np.maximum(epoch.followers[authors], 0)) / (1.0 + following))
@@ -80,10 +88,6 @@ class Said:
         if rank is not None:
             rows[:, 5] = rank[authors]
         return rows
-
-
-def _number(value: Any) -> float:
-    return np.nan if value is None else float(value)
 
 
 def _alike(languages: NDArray[np.int32], own: int) -> NDArray[np.float64]:
@@ -95,11 +99,12 @@ def _alike(languages: NDArray[np.int32], own: int) -> NDArray[np.float64]:
 
 def _followees(context: ViewerContext, authors: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """How many each of `authors` follows, and how many of them the viewer does too. O(followees of the authors)."""
-    spans = context.state.graph.columns[0]
+    spans = context.state.graph.spans[0]
     following = np.zeros(len(authors), np.int64)
     known = np.flatnonzero(authors < len(spans.starts))
     following[known] = spans.counts[authors[known]]
     flat, row = ragged(spans.starts[authors[known]], following[known])
     followed = spans.values[flat]
     both = context.near[followed] & (followed != context.viewer)
-    return following, np.bincount(known[row], weights=both.astype(np.float64), minlength=len(authors))
+    common = np.bincount(known[row], weights=both.astype(np.float64), minlength=len(authors))
+    return following, common.astype(np.float64)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from feedgen.selection.taste import GRID
 from feedgen.state.columns import ragged
 from feedgen.state.graph import Graph
+from feedgen.state.moments import times_of
 
 DAMPING: Final = 0.85
 """Brin and Page, The anatomy of a large-scale hypertextual web search engine, 1998."""
@@ -49,10 +50,9 @@ class SocialRank:
 
     def _edges_before(self, ts: float) -> _Edges:
         """Ascending, so that the same edges are known for the same."""
-        followees, since, _ = self._graph.columns
+        followees, since, _ = self._graph.spans
         flat, follower = ragged(followees.starts, followees.counts)
-        at, _ = ragged(since.starts, since.counts)
-        old = since.values[at] < ts
+        old = times_of(since.codes[flat], since.exact) < ts
         followed = followees.values[flat][old]
         follower = follower[old]
         order = np.lexsort((followed, follower))

@@ -270,6 +270,14 @@ class UserAttributes(Composite):
             return self._locations.name(code)
         return bool(code) if field == "verified" else code
 
+    def codes(self, users: NDArray[np.integer[Any]], field: str) -> NDArray[np.int32]:
+        """What the users say of the field as it is kept: an index, a number, 0 or 1; UNSAID if nothing. O(users)."""
+        known = self._known[field].value
+        found = np.full(len(users), UNSAID, np.int32)
+        within = users < known.count
+        found[within] = known.values[users[within]]
+        return found
+
     def language(self, user: int) -> int:
         """Index of the user's language, NONE if it is not known. O(1)."""
         known = self._known["language"].value

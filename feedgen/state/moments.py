@@ -19,6 +19,13 @@ def time_of(code: int, exact: NDArray[np.float64]) -> float:
     return np.float64(code) if code < EXACT else exact[code - EXACT]
 
 
+def times_of(codes: NDArray[np.uint32], exact: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`time_of` each, by numpy. O(codes)."""
+    times, aside = codes.astype(np.float64), np.flatnonzero(codes >= EXACT)
+    times[aside] = exact[codes[aside].astype(np.int64) - EXACT]
+    return times
+
+
 @compiled
 def code_of(time: float, exact: NDArray[np.float64], used: int, before: int) -> tuple[int, int]:
     """The code of a time, and how much of `exact` is used then. `before`: the code it replaces, 0 for none. O(1)."""

@@ -84,7 +84,7 @@ def _draw(
         drawn = {
             kind: for_kinds.random(count) < truth.chances(number, features) for number, kind in enumerate(KINDS)
         }  # fmt: skip
-        drawn |= _following(truth, follows, slots, drawn, for_chance.random(count))
+        drawn |= _following(truth, follows, slots, drawn, for_chance.random(len(slots.post)))
         for number, kind in enumerate(DEEDS):
             did[rows] |= drawn[kind].astype(np.uint16) << np.uint16(number)
         seconds = np.clip(np.rint(rng.lognormal(2.7, 0.6, count)), *_DWELL_S)

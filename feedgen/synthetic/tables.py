@@ -5,6 +5,7 @@ log behind it; edits of the length and logouts are left out: no feed depends on 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +72,7 @@ class Tables:
         yield "views", len(outcome.shown), self._views
         for kind in KINDS:
             done = outcome.rows(kind)
-            yield f"engagements-{kind}", len(done), lambda rows, kind=kind, done=done: self._deeds(kind, done[rows])
+            yield f"engagements-{kind}", len(done), partial(self._deeds, kind, done)
 
     def _users(self, rows: slice) -> Columns:
         people = self._network.people
@@ -122,8 +123,8 @@ class Tables:
         slots = self._network.outcome.shown.slots(rows)
         return {"viewer": self._names("u", slots.viewer), "post": self._names("p", slots.post), "ts": slots.ts}
 
-    def _deeds(self, kind: str, rows: Ints) -> Columns:
-        outcome = self._network.outcome
+    def _deeds(self, kind: str, done: Ints, which: slice) -> Columns:
+        outcome, rows = self._network.outcome, done[which]
         slots = outcome.shown.slots(rows)
         return {
             "viewer": self._names("u", slots.viewer),
@@ -154,8 +155,8 @@ class Tables:
         for kind, at, state in fates:
             for post in np.flatnonzero(at < NEVER).tolist():
                 actor = MODERATOR if state is not None else f"u{posts.author[post]}"
-                about = {} if state is None else {"attrs": {"state": ("pending", "approved", "rejected")[state[post]]}}
-                yield {"type": kind, "ts": int(at[post]), "actor": actor, "object": f"p{post}", **about}
+                attrs = {} if state is None else {"attrs": {"state": ("pending", "approved", "rejected")[state[post]]}}
+                yield {"type": kind, "ts": int(at[post]), "actor": actor, "object": f"p{post}", **attrs}
         for kind in ("unlike", "unfollow", "mute", "block"):
             rows = outcome.rows(kind)
             slots = outcome.shown.slots(rows)
