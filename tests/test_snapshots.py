@@ -150,7 +150,8 @@ async def two_of_them(folder: Path) -> None:
 
 
 def damage(place: Path) -> None:
-    victim = max((path for path in place.iterdir()), key=lambda path: path.stat().st_size)
+    columns = (path for path in place.iterdir() if path.name.startswith("state."))
+    victim = max(columns, key=lambda path: path.stat().st_size)
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 4
     victim.write_bytes(data)

@@ -29,7 +29,7 @@ def side_by_side(rng: np.random.Generator, streams: int, each: int) -> list[np.r
     found = []
     for _ in range(streams):
         one = np.random.PCG64()
-        one.state = rng.bit_generator.state  # type: ignore[assignment]
+        one.state = rng.bit_generator.state  # type: ignore[assignment] # a PCG64's own
         found.append(np.random.Generator(one))
         rng.bit_generator.advance(each)  # type: ignore[attr-defined]
     return found
