@@ -102,4 +102,4 @@ def _followees(context: ViewerContext, authors: NDArray[np.int32]) -> tuple[NDAr
     flat, row = ragged(spans.starts[authors[known]], following[known])
     followed = spans.values[flat]
     both = context.near[followed] & (followed != context.viewer)
-    return following, np.bincount(known[row], weights=both.astype(np.float64), minlength=len(authors))
+    return following, np.bincount(known[row], weights=both, minlength=len(authors)).astype(np.float64)
