@@ -28,6 +28,8 @@ CHOSEN: Final = 16
 """Viewers who are chosen to leave at a time, of about a thousand: 3 ms in a thread."""
 LOOK_S: Final = 0.05
 """Real seconds between two looks at whether somebody has to be chosen; at 300 evictions a second all are."""
+CHOICE_S: Final = 60.0
+"""Real seconds for which a choice holds: what is expected changes with the hour."""
 FULL: Final = 0.9
 """Share of the bound from which on it is worth asking who leaves."""
 SWEEP_SLICE: Final = 1_000
@@ -285,7 +287,7 @@ class Residency:
         failed = False
         while True:
             await asyncio.sleep(LOOK_S)
-            if len(self._lru.leaving) >= CHOSEN // 2 or self.nbytes < FULL * self.max_bytes:
+            if self.nbytes < FULL * self.max_bytes or self._is_chosen():
                 continue
             try:
                 await self.choose_leaving(expected)
@@ -294,6 +296,13 @@ class Residency:
                 if not failed:
                     _log.exception("nothing can be expected of viewers; the least recently read leave")
                 failed = True
+
+    def _is_chosen(self) -> bool:
+        """Whether more than half of the last choice is left, and it is not old."""
+        leaving = self._lru.leaving
+        if not leaving or 2 * len(leaving) <= min(CHOSEN, len(self._order) // 8):
+            return False
+        return self._monotonic() - leaving[0][1] < CHOICE_S
 
     async def choose_leaving(self, expected: NextAccess) -> None:
         """Choose who leaves next: an eighth of memory at most, so that few feeds are not all given away at once."""
