@@ -82,10 +82,11 @@ def _one(foreseen: Foreseen, head: str) -> dict[str, Any]:
     means = measured(odds, happened, counts)
     drawn = _drawn(foreseen, head)
     for name, column in zip(MEASURES, drawn.T, strict=True):
-        if means[name] is not None:
+        mean = means[name]
+        if mean is not None:
             known = column[~np.isnan(column)]  # a draw without the few viewers it happened to says nothing
-            low, high = np.quantile(known, (0.025, 0.975)).tolist() if len(known) else (means[name], means[name])
-            answer[name] = {"mean": means[name], "low": round(low, 6), "high": round(high, 6)}
+            low, high = np.quantile(known, (0.025, 0.975)).tolist() if len(known) else (mean, mean)
+            answer[name] = {"mean": mean, "low": round(low, 6), "high": round(high, 6)}
     return {**answer, "curve": curve(odds, happened, counts)}
 
 
