@@ -112,9 +112,10 @@ def test_older_posts_leave_the_epoch_of_generation_alone() -> None:
     story.tell("a", "post", "p", days=3)
     story.tell("v", "follow", "a")
     story.feed("v")
-    epoch = story.pipeline._epoch
+    epoch = story.pipeline._epochs._epoch
     assert story.pipeline.older("v", until=NOW - DAY, after=None, exclude=(), limit=9)
-    assert story.pipeline._epoch is epoch
+    assert epoch is not None
+    assert story.pipeline._epochs._epoch is epoch
 
 
 def adds_up(item: dict[str, Any]) -> None:

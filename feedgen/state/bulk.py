@@ -85,3 +85,4 @@ class Bulk:
     def _reach(self) -> None:
         self._state.posts.reach()
         self._state.about_posts.reach(len(self._state.post_ids))
+        self._state.engagement.touched.reach(len(self._state.post_ids))

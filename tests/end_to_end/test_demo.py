@@ -23,7 +23,8 @@ def test_once_prints_one_json_object_and_a_second_run_finds_its_data(run: Callab
     assert 1.0 >= ndcg["served"] > max(ndcg["newest"], ndcg["popularity"])
     assert ndcg == second["ndcg_at_20"]
     held = json.loads(run("status", "--data", str(tmp_path / "demo")).stdout)
-    assert (held["events"], held["feeds"]) == (first["events"], 200)
+    assert held["events"] == first["events"]
+    assert held["feeds"] in (200, 201)  # who moderates has done something too, and may be given a feed
 
 
 def test_its_curl_lines_work_when_pasted(serve: Callable[..., Any], tmp_path: Path) -> None:

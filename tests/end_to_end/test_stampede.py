@@ -19,8 +19,11 @@ async def test_a_thousand_readers_of_one_missing_viewer_cause_one_generation(
     spec = NetworkSpec(viewers=60, followees_mean=20, days=5, seed=2)
     write_jsonl(generate(spec), tmp_path / "n.jsonl")
     run("import", str(tmp_path / "n.jsonl"), "--data", str(tmp_path))
-    later = str(spec.end + 30 * DAY)  # nobody has been active lately, so nobody is kept fresh: u5 is missing until read
-    with serve("up", "--data", str(tmp_path), "--now", later, "--port", "0") as server:
+    later = str(spec.end + 30 * DAY)  # nobody has been active lately, nobody is sure to come: u5 is missing until read
+    (tmp_path / "config.yaml").write_text("scheduler: {least_chance: 0.999}\n")
+    with serve(
+        "up", "--data", str(tmp_path), "--now", later, "--port", "0", "--config", str(tmp_path / "config.yaml")
+    ) as server:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(server.url, connector=connector) as client:
 
