@@ -26,7 +26,6 @@ from feedgen.kernels.scoring import Picked, Scoring
 from feedgen.kernels.selecting import Tally, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
-from feedgen.models import warming as models
 from feedgen.models.ranker import LineUp, Ranker
 from feedgen.ranking.exact import ln, ln1p
 from feedgen.ranking.features import FEATURES
@@ -355,7 +354,6 @@ def warm() -> None:
         return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
 
     BatchMaker(state, settings, ranker, context).make(np.zeros(1, np.int64), LineUp(), epoch, 1.0)
-    models.warm()
 
 
 def _left(half_life_hours: float, hour: int) -> NDArray[np.float64]:

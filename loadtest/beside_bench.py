@@ -62,7 +62,9 @@ def main(viewers: int, resident: int, batch: int) -> None:
     state = State(settings.state, settings.ranking)
     for load_part in (people_into, posts_into, follows_into, deeds_into):
         load_part(state, crowd)
-    maker = _Maker(Pipeline(state, settings), viewers, batch)
+    pipeline = Pipeline(state, settings)
+    pipeline.generate(["u0"], NOW)  # what is first is slow
+    maker = _Maker(pipeline, viewers, batch)
     maker.start()
     threading.Thread(target=_listen, args=(maker, sys.stdin), daemon=True).start()
     serve_residents(resident, 500, 0, True)

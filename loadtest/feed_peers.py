@@ -95,6 +95,11 @@ async def _fill(connection: Any, crowd: Crowd) -> None:
             who = np.repeat(np.arange(first, first + len(rows)), rows.shape[1])
             pairs = list(zip(who.tolist(), rows.ravel().tolist(), strict=True))
             await connection.copy_records_to_table(table, records=pairs)
+    for first in range(0, posts, _AT_ONCE):  # who liked a post has seen it
+        fans = crowd.likes[first : first + _AT_ONCE]
+        liked = np.repeat(np.arange(first, first + len(fans)), fans.shape[1])
+        pairs = list(zip(fans.ravel().tolist(), liked.tolist(), strict=True))
+        await connection.copy_records_to_table("seen", records=pairs)
     columns = (range(posts), crowd.author.tolist(), crowd.created.tolist(), [crowd.likes.shape[1]] * posts)
     await connection.copy_records_to_table("posts", records=list(zip(*columns, strict=True)))
 
@@ -113,6 +118,10 @@ def redis(crowd: Crowd) -> Iterator[Caller]:
         for viewer, seen in enumerate(crowd.seen.tolist()):
             if seen:
                 pipe.sadd(f"s{viewer}", *(f"p{post}" for post in seen))
+            _send(pipe)
+        for post, fans in enumerate(crowd.likes.tolist()):  # who liked a post has seen it
+            for fan in fans:
+                pipe.sadd(f"s{fan}", f"p{post}")
             _send(pipe)
         pipe.execute()
 

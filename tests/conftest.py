@@ -1,5 +1,7 @@
 """Before any test, the kernels compiled, once for all workers and their commands; and a command run in this process."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,9 @@ Feedgen = Callable[..., Said]
 def pytest_configure(config: pytest.Config) -> None:
     """Two workers would compile the same at the same time, and a command that a test waits for would be late."""
     if not hasattr(config, "workerinput"):
+        models = subprocess.Popen([sys.executable, "-c", "from feedgen.models.warming import warm; warm()"])
         warm()
+        assert models.wait() == 0
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from feedgen.models.definitions import definitions
 from feedgen.models.lining import Liner
 from feedgen.models.ranker import LineUp
 from feedgen.models.scorers import StackedScorer
+from feedgen.models.warming import warm
 from feedgen.offloop import in_thread
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
@@ -58,6 +59,8 @@ class Modelled:
         line_up = self._liner.look()
         if line_up is None:
             return
+        if line_up.versions:
+            warm()
         with self._turn:
             self.save()
             self._learner = self._learner_of(line_up)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import ln, signed_ln1p
 from feedgen.kernels.marks import Marks, Past, list_of
 from feedgen.kernels.network import Network
@@ -28,12 +28,12 @@ class _Authors(NamedTuple):
     slot_of: NDArray[np.int32]
 
 
-@compiled
+@inner
 def _faded(weight: float, left: NDArray[np.float64], age: int) -> int:
     return np.int64(np.rint(weight * left[age] * UNIT)) if age < len(left) else 0
 
 
-@compiled
+@inner
 def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Authors:
     """Numbers them in `slot`."""
     authors, slot_of = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32)
@@ -48,7 +48,7 @@ def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Au
     return _Authors(authors[:count], slot_of)
 
 
-@compiled
+@inner
 def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: NDArray[np.float64]) -> None:
     """ln(1 + decayed engagements) by slot, into rows short, mid, long."""
     entries = list_of(columns.people.engaged, viewer)
@@ -70,7 +70,7 @@ def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: N
             into[row, slot] = ln(1.0 + max(units[row, slot], 0) / UNIT)
 
 
-@compiled
+@inner
 def _count(
     author_of: NDArray[np.int32], slots: NDArray[np.int32], posts: NDArray[np.int32], by_slot: NDArray[np.float64]
 ) -> int:
@@ -85,7 +85,7 @@ def _count(
     return known
 
 
-@compiled
+@inner
 def _follow_back(columns: Columns, authors: NDArray[np.int32], viewer: int) -> NDArray[np.float64]:
     """Whether each author follows the viewer. Halved without a branch: the searches of several authors run at once."""
     back = np.zeros(len(authors))
@@ -104,7 +104,7 @@ def _follow_back(columns: Columns, authors: NDArray[np.int32], viewer: int) -> N
     return back
 
 
-@compiled
+@inner
 def _liked_share(
     columns: Columns, slots: NDArray[np.int32], network: Network, past: Past, into: NDArray[np.float64]
 ) -> None:
@@ -116,7 +116,7 @@ def _liked_share(
         into[slot] = ln((met[slot] + 1.0) / (rate * there[slot] + 1.0))
 
 
-@compiled
+@inner
 def _author_rows(
     columns: Columns,
     marks: Marks,
@@ -144,7 +144,7 @@ def _author_rows(
         rows[10, at], rows[11, at] = by[6, slot], by[7, slot]
 
 
-@compiled
+@inner
 def _engagement(
     columns: Columns, near: NDArray[np.uint8], viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
@@ -171,7 +171,7 @@ def _engagement(
         rows[3, place] = week * (1 / 7) / UNIT
 
 
-@compiled
+@inner
 def _post_rows(
     columns: Columns, marks: Marks, rules: Rules, viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
@@ -195,7 +195,7 @@ def _post_rows(
         rows[13, at] = signed_ln1p(found[1, at]) - signed_ln1p(found[3, at])
 
 
-@compiled
+@inner
 def fill(
     columns: Columns,
     marks: Marks,
@@ -215,7 +215,7 @@ def fill(
         rows[8, at] = ln(1.0 + rows[8, at])
 
 
-@compiled
+@inner
 def mark_beyond_rate(columns: Columns, rules: Rules, posts: NDArray[np.int32], damped: NDArray[np.bool_]) -> None:
     """Which have `posts_per_day` others of the 24 hours before them among their author's newest: ranking.spam."""
     created, author_of, rate = columns.posts.created, columns.posts.author, rules.posts_per_day
@@ -230,7 +230,7 @@ def mark_beyond_rate(columns: Columns, rules: Rules, posts: NDArray[np.int32], d
                 damped[at] = created[post] - created[recent[place - rate]] < _DAY_S
 
 
-@compiled
+@inner
 def _place_in(created: NDArray[np.float64], recent: NDArray[np.int32], low: int, end: int, post: int) -> int:
     """Where the post stands among its author's recent ones, oldest first; −1 if it is not there. O(log n)."""
     high = end

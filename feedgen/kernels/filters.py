@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, PostColumns, Rules, Viewers
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import GROWN, SEEN, Marks, list_of
 from feedgen.state.attributes import NONE
 
@@ -14,7 +14,7 @@ FILTERS: Final = ("own", "deleted", "withheld", "age", "sensitive", "language", 
 KEPT: Final = -1
 
 
-@compiled
+@inner
 def _by_state(posts: PostColumns, viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]) -> None:
     """own, deleted, withheld."""
     author, deleted, withheld = posts.author, posts.deleted, posts.withheld
@@ -28,7 +28,7 @@ def _by_state(posts: PostColumns, viewer: int, which: NDArray[np.int32], by: NDA
             by[at] = 2
 
 
-@compiled
+@inner
 def _by_fitness(
     posts: PostColumns, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
 ) -> None:
@@ -50,7 +50,7 @@ def _by_fitness(
                 by[at] = 5
 
 
-@compiled
+@inner
 def _by_viewer(
     columns: Columns, mark: NDArray[np.uint8], viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]
 ) -> None:
@@ -69,7 +69,7 @@ def _by_viewer(
             by[at] = 8
 
 
-@compiled
+@inner
 def keep(
     columns: Columns, marks: Marks, rules: Rules, viewers: Viewers, row: int, posts: Any, removed: Any
 ) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import inner
 from feedgen.kernels.picking import Keys, picked
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import Spans
@@ -42,7 +42,7 @@ class Past(NamedTuple):
     favoured: NDArray[np.int32]
 
 
-@compiled
+@inner
 def list_of(spans: Spans, owner: int) -> NDArray[np.int32]:
     """The owner's list; a view."""
     if owner >= len(spans.starts):
@@ -50,7 +50,7 @@ def list_of(spans: Spans, owner: int) -> NDArray[np.int32]:
     return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
 
 
-@compiled
+@inner
 def times_of(columns: Columns, viewer: int) -> NDArray[np.float64]:
     """When each followee of the viewer was followed (s)."""
     starts, counts, _ = columns.people.followees
@@ -63,7 +63,7 @@ def times_of(columns: Columns, viewer: int) -> NDArray[np.float64]:
     return times
 
 
-@compiled
+@inner
 def mark_near(columns: Columns, marks: Marks, viewer: int, value: int) -> None:
     """Set `near` of the viewer and of whom the viewer follows."""
     near = marks.near
@@ -72,7 +72,7 @@ def mark_near(columns: Columns, marks: Marks, viewer: int, value: int) -> None:
     marks.near[viewer] = value
 
 
-@compiled
+@inner
 def viewed(columns: Columns, marks: Marks, rules: Rules, viewer: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Posts the viewer saw lately, each once, and its last day; marks them. Past the bound the latest, ties by id."""
     entries = list_of(columns.people.viewed, viewer)
@@ -101,7 +101,7 @@ def viewed(columns: Columns, marks: Marks, rules: Rules, viewer: int) -> tuple[N
     return posts, days
 
 
-@compiled
+@inner
 def favoured(columns: Columns, marks: Marks, viewer: int) -> NDArray[np.int32]:
     """Posts the viewer engaged with and did not take back, each once; marks all ever engaged with."""
     entries = list_of(columns.people.engaged, viewer)
@@ -118,7 +118,7 @@ def favoured(columns: Columns, marks: Marks, viewer: int) -> NDArray[np.int32]:
     return posts[:count][standing[:count] > 0]
 
 
-@compiled
+@inner
 def _after(by_post: Spans, post: int, day: int) -> tuple[int, int]:
     """Standing engagements in favour of a post: those on days after `day`, and all."""
     after, whole = 0, 0
@@ -130,7 +130,7 @@ def _after(by_post: Spans, post: int, day: int) -> tuple[int, int]:
     return after, whole
 
 
-@compiled
+@inner
 def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: Past) -> None:
     """Mark posts of the network that were seen, left alone, and are much more talked about since."""
     mark, near, author_of, engaged = marks.post, marks.near, columns.posts.author, columns.shared.engaged
@@ -144,7 +144,7 @@ def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: 
             mark[post] |= GROWN
 
 
-@compiled
+@inner
 def clean(columns: Columns, marks: Marks, viewer: int, past: Past) -> None:
     """Take back what was marked for the viewer; candidates and slots are left to who set them."""
     mark_near(columns, marks, viewer, 0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.diversity import LAST_SHIFT, MIX, STEP
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.kernels.scoring import Picked, by_rank
@@ -49,7 +49,7 @@ def adjust(
     return base
 
 
-@compiled
+@inner
 def _descending(values: NDArray[np.float64], posts: NDArray[np.int32], source: Source) -> NDArray[np.int32]:
     """Positions by falling value; ties keep their order."""
     negative, line = -values, np.arange(len(values)).astype(np.int32)
@@ -77,7 +77,7 @@ def part_media(order: NDArray[np.int32], media: NDArray[np.uint8], places: int) 
     return
 
 
-@compiled
+@inner
 def _mixed(value: int) -> int:
     value = np.uint64(value)
     value = (value ^ (value >> np.uint64(_FIRST_SHIFT))) * np.uint64(_FIRST_FACTOR)
@@ -102,7 +102,7 @@ def explore(order: NDArray[np.int32], seeds: NDArray[np.uint64], share: float, e
                 explored[place] = True
 
 
-@compiled
+@inner
 def _mix_one(
     source: Source,
     slots: NDArray[np.int32],

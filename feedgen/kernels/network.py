@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import list_of
 
 
@@ -20,7 +20,7 @@ class Network(NamedTuple):
     owner: NDArray[np.int32]
 
 
-@compiled
+@inner
 def network_of(columns: Columns, rules: Rules, viewer: int) -> Network:
     """O(recent posts of followees)."""
     followees, recent = list_of(columns.people.followees, viewer), columns.people.recent

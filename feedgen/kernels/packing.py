@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import compiled, inner
 from feedgen.state.symbols import Names
 
 KINDS: Final = ("int", "hex", "fixed", "arena")
@@ -56,14 +56,14 @@ class Packed(NamedTuple):
     explored: NDArray[np.uint8]
 
 
-@compiled
+@inner
 def _digit(byte: int) -> int:
     if 48 <= byte <= 57:
         return np.int64(byte) - 48
     return np.int64(byte) - 87 if 97 <= byte <= 102 else _NO_DIGIT
 
 
-@compiled
+@inner
 def _as_hex(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> int:
     """Bytes written, if all are of one even length and nothing but lower-case hexadecimal digits; else −1."""
     width, put = names.bounds[ids[0] + 1] - names.bounds[ids[0]], 0
@@ -83,7 +83,7 @@ def _as_hex(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> in
     return put
 
 
-@compiled
+@inner
 def _as_int(names: Names, one: int) -> tuple[bool, int]:
     """The value, if the id is the one decimal form of an int64."""
     at, end = names.bounds[one], names.bounds[one + 1]
@@ -103,7 +103,7 @@ def _as_int(names: Names, one: int) -> tuple[bool, int]:
     return True, -np.int64(value) if negative else np.int64(value)
 
 
-@compiled
+@inner
 def _as_ints(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> int:
     """Bytes written, if each is the one decimal form of an int64; else −1."""
     put = 0
@@ -117,7 +117,7 @@ def _as_ints(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> i
     return put
 
 
-@compiled
+@inner
 def _as_text(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8], ends: NDArray[np.uint32]) -> bool:
     """UTF-8, one after the other; whether all are of one length."""
     put, fixed = 0, True
@@ -160,7 +160,7 @@ def _room_for(names: Names, ids: NDArray[np.int32]) -> int:
     return max(text, _INT_BYTES * len(ids))
 
 
-@compiled
+@inner
 def _pack_names(
     names: Names, ids: NDArray[np.int32], arena: NDArray[np.uint8], used: int, parts: Any, ends: Any
 ) -> tuple[NDArray[np.uint8], int]:

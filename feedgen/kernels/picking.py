@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import compiled, inner
 from feedgen.state.symbols import Names
 
 _FEW: Final = 16
@@ -36,7 +36,7 @@ def name_before(bounds: NDArray[np.int64], data: NDArray[np.uint8], one: int, ot
     return end - bounds[one] < bounds[other + 1] - bounds[other]
 
 
-@compiled
+@inner
 def _tie_before(keys: Keys, one: int, other: int) -> bool:
     """Whether position `one` sorts before `other`, their first keys being equal. Total where ids differ."""
     mine, theirs = keys.second[one], keys.second[other]
@@ -45,7 +45,7 @@ def _tie_before(keys: Keys, one: int, other: int) -> bool:
     return name_before(keys.names.bounds, keys.names.data, keys.ids[one], keys.ids[other])
 
 
-@compiled
+@inner
 def _split(keys: Keys, line: NDArray[np.int32], low: int, high: int) -> int:
     """Positions before the pivot to the left of those after it, from `low` to `high`; where the pivot stands then."""
     first = keys.first
@@ -102,7 +102,7 @@ def arranged(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
     return _dealt(keys, line, low, scale, cells)
 
 
-@compiled
+@inner
 def _in_order(keys: Keys, line: NDArray[np.int32]) -> bool:
     first = keys.first
     for at in range(1, len(line)):
@@ -112,7 +112,7 @@ def _in_order(keys: Keys, line: NDArray[np.int32]) -> bool:
     return True
 
 
-@compiled
+@inner
 def _dealt(keys: Keys, line: NDArray[np.int32], low: float, scale: float, cells: int) -> NDArray[np.int32]:
     first, count = keys.first, len(line)
     cell, starts, places = np.empty(count, np.int32), np.zeros(cells + 1, np.int32), np.empty(count, np.int32)
@@ -135,7 +135,7 @@ def _dealt(keys: Keys, line: NDArray[np.int32], low: float, scale: float, cells:
     return places
 
 
-@compiled
+@inner
 def _insert(keys: Keys, line: NDArray[np.int32], begin: int, end: int) -> None:
     first = keys.first
     for at in range(begin + 1, end):
@@ -150,7 +150,7 @@ def _insert(keys: Keys, line: NDArray[np.int32], begin: int, end: int) -> None:
         line[put] = one
 
 
-@compiled
+@inner
 def _merged(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
     """O(n log n)."""
     count, width = len(line), 1
@@ -164,7 +164,7 @@ def _merged(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
     return source
 
 
-@compiled
+@inner
 def _merge(keys: Keys, source: Any, target: Any, low: int, middle: int, high: int) -> None:
     first = keys.first
     left, right = low, middle

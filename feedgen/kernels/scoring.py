@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.exact import squash
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.state.symbols import Names
@@ -59,7 +59,7 @@ def score(rows: NDArray[np.float64], scoring: Scoring, scores: NDArray[np.float6
     _finite_or_last(scores)
 
 
-@compiled
+@inner
 def _finite_or_last(scores: NDArray[np.float64]) -> None:
     """A score that is not finite counts less than every other."""
     lowest, broken = np.inf, False
@@ -75,7 +75,7 @@ def _finite_or_last(scores: NDArray[np.float64]) -> None:
                 scores[at] = last
 
 
-@compiled
+@inner
 def by_rank(
     scores: NDArray[np.float64], damped: NDArray[np.bool_], penalty: float, posts: NDArray[np.int32], names: Names
 ) -> Keys:
@@ -86,7 +86,7 @@ def by_rank(
     return Keys(first, np.zeros(len(scores)), posts, names)
 
 
-@compiled
+@inner
 def pick(
     names: Names,
     scoring: Scoring,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules, Viewers
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.features import ROWS, fill, mark_beyond_rate
 from feedgen.kernels.filters import keep
 from feedgen.kernels.marks import Marks, Past, clean, favoured, list_of, mark_grown, mark_near, times_of, viewed
@@ -24,7 +24,7 @@ class Tally(NamedTuple):
     whole: NDArray[np.int64]
 
 
-@compiled
+@inner
 def _select_one(
     columns: Columns,
     marks: Marks,

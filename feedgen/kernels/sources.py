@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks
 from feedgen.kernels.network import Network
 from feedgen.kernels.picking import Keys, picked
@@ -29,14 +29,14 @@ class Gathered(NamedTuple):
     named: NDArray[np.int64]
 
 
-@compiled
+@inner
 def _cut(
     ids: NDArray[np.int32], first: NDArray[np.float64], second: NDArray[np.float64], names: Names, cap: int
 ) -> NDArray[np.int32]:
     return ids[picked(Keys(first, second, ids, names), cap)] if len(ids) > cap else ids
 
 
-@compiled
+@inner
 def followed(
     columns: Columns, marks: Marks, rules: Rules, network: Network, login: float, room: int
 ) -> NDArray[np.int32]:
@@ -56,7 +56,7 @@ def followed(
     )
 
 
-@compiled
+@inner
 def new_followee(
     columns: Columns, marks: Marks, rules: Rules, network: Network, since: NDArray[np.float64], login: float, room: int
 ) -> NDArray[np.int32]:
@@ -86,7 +86,7 @@ def new_followee(
     )
 
 
-@compiled
+@inner
 def of_network(
     columns: Columns, marks: Marks, network: Network, bits: int, wanted: int, login: float, cap: int
 ) -> NDArray[np.int32]:
@@ -109,7 +109,7 @@ def of_network(
     return _cut(posts, first, -created[found], columns.posts.names, cap)
 
 
-@compiled
+@inner
 def beyond(columns: Columns, marks: Marks, rules: Rules, pool: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
     """The first of them that exist by now, are by authors outside the network, and unseen; in the order given."""
     found, count = np.empty(min(wanted, len(pool)), np.int32), 0
@@ -123,7 +123,7 @@ def beyond(columns: Columns, marks: Marks, rules: Rules, pool: NDArray[np.int32]
     return found[:count]
 
 
-@compiled
+@inner
 def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.float64], room: int) -> NDArray[np.int32]:
     """Of the pool, what matches the viewer's taste best.
 
@@ -153,7 +153,7 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
     return _cut(found[:count], first[:count], second[:count], names, cap)
 
 
-@compiled
+@inner
 def _take(marks: Marks, gathered: Gathered, count: int, number: int, found: NDArray[np.int32]) -> int:
     """Add what no earlier source named; how many there are then."""
     gathered.named[number] = len(found)
@@ -166,7 +166,7 @@ def _take(marks: Marks, gathered: Gathered, count: int, number: int, found: NDAr
     return count
 
 
-@compiled
+@inner
 def gather(
     columns: Columns,
     marks: Marks,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, PostColumns, Shared
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
 from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SMOOTH, UNDECIDED
@@ -25,12 +25,12 @@ class _Votes(NamedTuple):
     times: NDArray[np.float64]
 
 
-@compiled
+@inner
 def _on_grid(value: float) -> float:
     return np.rint(value * GRID) / GRID
 
 
-@compiled
+@inner
 def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     """Posts of one owner are neighbours, so a cell is in use for one owner at a time."""
     posts = columns.posts
@@ -60,7 +60,7 @@ def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     return _Votes(topic[:count], owner[:count], share[:count], times[:count])
 
 
-@compiled
+@inner
 def _forget(
     cells: NDArray[np.int32], topic: NDArray[np.int32], share: NDArray[np.float64], first: int, count: int
 ) -> None:
@@ -68,7 +68,7 @@ def _forget(
         cells[topic[at] * WIDTH + np.int64(np.rint(1.0 / share[at]))] = -1
 
 
-@compiled
+@inner
 def _counted(votes: _Votes, weight: NDArray[np.float64], owners: int, topics: int) -> NDArray[np.float64]:
     """Share of each topic in the votes, one for each owner; sums to 1. What is added is on the grid: exact."""
     whole, found = np.zeros(owners), np.zeros(topics)
@@ -86,7 +86,7 @@ def _counted(votes: _Votes, weight: NDArray[np.float64], owners: int, topics: in
     return found
 
 
-@compiled
+@inner
 def _of_follows(votes: _Votes, owners: int, shared: Shared, count: int) -> NDArray[np.float64]:
     topics = len(shared.rarity)
     if not len(votes.topic):
@@ -107,7 +107,7 @@ def _of_follows(votes: _Votes, owners: int, shared: Shared, count: int) -> NDArr
     return cares
 
 
-@compiled
+@inner
 def _topic_counts(posts: PostColumns, which: NDArray[np.int32], topics: int) -> NDArray[np.float64]:
     found = np.zeros(topics)
     starts, counts, of = posts.topic_at, posts.topic_count, posts.topics
@@ -117,7 +117,7 @@ def _topic_counts(posts: PostColumns, which: NDArray[np.int32], topics: int) -> 
     return found
 
 
-@compiled
+@inner
 def taste(columns: Columns, marks: Marks, network: Network, owners: int, past: Past) -> NDArray[np.float64]:
     """By topic, mean 1. O(topics of all these posts and of the state)."""
     shared = columns.shared
@@ -142,7 +142,7 @@ def taste(columns: Columns, marks: Marks, network: Network, owners: int, past: P
     return cares
 
 
-@compiled
+@inner
 def match(posts: PostColumns, cares: NDArray[np.float64], which: NDArray[np.int32], into: NDArray[np.float64]) -> None:
     """Mean of `cares` over the topics of each post; 1 for a post without topics."""
     starts, counts, topics = posts.topic_at, posts.topic_count, posts.topics

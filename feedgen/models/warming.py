@@ -11,7 +11,7 @@ from feedgen.models.stacking import TOPICS, Stacked, hashed_ids
 
 
 def warm() -> None:
-    """Compiled, or read from where it is kept: a few seconds the first time, then milliseconds."""
+    """Compiled, or read from where it is kept: most of a minute the first time, then a fraction of a second."""
     none = np.zeros(0, np.uint32)
     tree = Trees(none, np.zeros(0, np.float32), none, np.zeros(2, np.int64), np.zeros((1, LEAVES)), np.array([0, 1]))
     forests, rows = Forests(("engaged",), tree), tidy(np.zeros((1, 1), np.float32))

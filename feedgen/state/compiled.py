@@ -10,6 +10,7 @@ from numba import njit
 from numba.core import config
 
 _ROOM: Final = Path(__file__).parent
+_jit: Any = njit  # its annotations know no wrappers
 LOOPS: Final = ("hashing", "rooms", "moments", "deciding", "counting")
 """Modules of this package that hold compiled functions."""
 
@@ -28,7 +29,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     if not os.environ.get("NUMBA_CACHE_DIR"):  # that is the user's word
         vars(config)["CACHE_DIR"] = _FOLDER
     try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
+        return _jit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     finally:
         vars(config)["CACHE_DIR"] = before
 

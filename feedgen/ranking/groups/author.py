@@ -18,7 +18,7 @@ from feedgen.ranking.groups.columns import (
     hours,
     list_of,
 )
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import inner
 from feedgen.ranking.groups.viewer import Past
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import Spans
@@ -83,7 +83,7 @@ class Profile(NamedTuple):
     delays: NDArray[np.int64]
 
 
-@compiled
+@inner
 def _back_of(by_post: Spans, scratch: Scratch, post: int, now_hour: int, back: NDArray[np.float64]) -> None:
     for value in list_of(by_post, post):
         slot = scratch.slot[value >> POST_SHIFT]
@@ -94,7 +94,7 @@ def _back_of(by_post: Spans, scratch: Scratch, post: int, now_hour: int, back: N
         back[slot - 1, 1] += (1 - 2 * (value & BACK)) * (age <= 8760)
 
 
-@compiled
+@inner
 def back_of(
     columns: Columns, scratch: Scratch, moment: Moment, own_posts: NDArray[np.int32], authors: int
 ) -> NDArray[np.float64]:
@@ -106,7 +106,7 @@ def back_of(
     return back
 
 
-@compiled
+@inner
 def profile_of(
     columns: Columns, scratch: Scratch, moment: Moment, past: Past, posts: NDArray[np.int32], back: NDArray[np.float64]
 ) -> Profile:
@@ -172,7 +172,7 @@ def profile_of(
     return Profile(values, delays)
 
 
-@compiled
+@inner
 def fill(profile: Profile, past: Past, age_s: float, row: NDArray[np.float32]) -> None:
     """`row`: shape (SIGNALS,). O(1)."""
     row[:] = profile.values

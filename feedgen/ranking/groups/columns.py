@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import inner
 from feedgen.state.lists import Spans
 
 HOUR_S: Final = 3_600.0
@@ -67,7 +67,7 @@ class Scratch(NamedTuple):
     cell: NDArray[np.int32]
 
 
-@compiled
+@inner
 def list_of(spans: Spans, owner: int) -> NDArray[Any]:
     """The owner's list; a view."""
     if owner >= len(spans.starts):
@@ -75,26 +75,26 @@ def list_of(spans: Spans, owner: int) -> NDArray[Any]:
     return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
 
 
-@compiled
+@inner
 def hours(seconds: float) -> float:
     """At least 0."""
     return max(seconds, 0.0) / HOUR_S
 
 
-@compiled
+@inner
 def delay_bin(seconds: float) -> int:
     """The bin of DELAYS that a time from a post to an engagement is in."""
     return min(int(4.0 * np.log1p(max(seconds, 0.0) / HOUR_S)), DELAYS - 1)
 
 
-@compiled
+@inner
 def hazard(delays: NDArray[np.int64], at: int) -> float:
     """Of the engagements that took as long as bin `at` says, or longer, the share in it and the next; NaN for none."""
     left = delays[at:].sum()
     return delays[at : at + 2].sum() / left if left > 0 else np.nan
 
 
-@compiled
+@inner
 def read_posts(columns: Columns, moment: Moment, author: int) -> NDArray[np.int32]:
     """The author's newest posts, AUTHOR_POSTS at most, without the deleted ones, that were created from `oldest` to
     `now`; oldest first, a copy."""

@@ -22,6 +22,7 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
+_jit: Any = njit  # its annotations know no wrappers
 _FOLDER: Final = str(_ROOM / "__pycache__" / f"signals-{_digest()}")
 
 
@@ -30,11 +31,23 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(function: _Function) -> _Function:
     """Compile at the first call, and keep it on disk beside the sources, or where NUMBA_CACHE_DIR says."""
+    return _kept(function, for_python=True)
+
+
+def inner(function: _Function) -> _Function:
+    """The same for what only compiled functions call: without a way in from Python, which takes long to compile."""
+    return _kept(function, for_python=False)
+
+
+def _kept(function: _Function, *, for_python: bool) -> _Function:
     settings = vars(config)
     before = settings.get("CACHE_DIR", "")
     if not os.environ.get("NUMBA_CACHE_DIR"):
         settings["CACHE_DIR"] = _FOLDER
     try:
-        return cast(_Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+        made = _jit(
+            cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=not for_python
+        )(function)
+        return cast(_Function, made)
     finally:
         settings["CACHE_DIR"] = before

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import Signal
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import inner
 
 COST: Final = "O(log candidates) a candidate"
 RANKED: Final = (("age", 1), ("topic_share", -1), ("share_365d", -1), ("viewer_topic", -1), ("author_hazard", -1))
@@ -17,7 +17,7 @@ SIGNALS: Final = tuple(
 )
 
 
-@compiled
+@inner
 def fill(values: NDArray[np.float64], row: NDArray[np.float32]) -> None:
     """`values`: what to rank by, ascending; NaN last. How many are lower, into `row`. O(n log n)."""
     for at in range(len(values)):

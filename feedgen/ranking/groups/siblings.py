@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Scratch, Signal, hours
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import inner
 from feedgen.ranking.groups.viewer import Past
 
 _INF: Final = float("inf")
@@ -55,7 +55,7 @@ _PAUSE_S: Final = 1_800.0
 _COUNT: Final = len(SIGNALS)
 
 
-@compiled
+@inner
 def place_of(columns: Columns, posts: NDArray[np.int32], post: int) -> int:
     """Where the post stands in `posts`, oldest first; −1 if it is not there. O(log posts)."""
     created, low, high = columns.created, 0, len(posts)
@@ -72,12 +72,12 @@ def place_of(columns: Columns, posts: NDArray[np.int32], post: int) -> int:
     return -1
 
 
-@compiled
+@inner
 def _ago(moment: Moment, ts: float) -> float:
     return hours(moment.now - ts) if -_INF < ts <= moment.now else np.nan
 
 
-@compiled
+@inner
 def _neighbour(
     columns: Columns, scratch: Scratch, moment: Moment, post: int, other: int, row: NDArray[np.float32]
 ) -> None:
@@ -86,7 +86,7 @@ def _neighbour(
     row[2] = scratch.own[other] > 0
 
 
-@compiled
+@inner
 def _around(
     columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[np.int32], place: int, row: NDArray[np.float32]
 ) -> None:
@@ -116,7 +116,7 @@ def _around(
         row[5 * span + 4] = max(now_hour - mine[span], 0) if mine[span] >= 0 else np.nan
 
 
-@compiled
+@inner
 def _burst(columns: Columns, moment: Moment, posts: NDArray[np.int32], place: int, row: NDArray[np.float32]) -> None:
     created, met, before, length = columns.created, -_INF, 0, 1
     for step in (-1, 1):
@@ -132,7 +132,7 @@ def _burst(columns: Columns, moment: Moment, posts: NDArray[np.int32], place: in
     row[0], row[1], row[2] = length, before, _ago(moment, met)
 
 
-@compiled
+@inner
 def fill(
     columns: Columns,
     scratch: Scratch,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.ranking.groups import author, ranks, siblings, topics, viewer
 from feedgen.ranking.groups.columns import Columns, Moment, Scratch, Signal, read_posts
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import compiled, inner
 
 GROUPS: Final = (viewer, author, siblings, topics, ranks)
 SIGNALS: Final[tuple[Signal, ...]] = tuple(signal for group in GROUPS for signal in group.SIGNALS)
@@ -33,7 +33,7 @@ class ByAuthor(NamedTuple):
     order: NDArray[np.int64]
 
 
-@compiled
+@inner
 def _by_author(columns: Columns, scratch: Scratch, posts: NDArray[np.int32]) -> ByAuthor:
     """And marks `slot`. O(posts)."""
     slot, authors, count = scratch.slot, np.empty(len(posts), np.int32), 0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Scratch, Signal, hours
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import inner
 
 _INF: Final = float("inf")
 COST: Final = "O(topics of AUTHOR_POSTS) an author; then O(topics) a candidate"
@@ -66,7 +66,7 @@ class Told(NamedTuple):
     open: NDArray[np.int64]
 
 
-@compiled
+@inner
 def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[np.int32]) -> Told:
     """And marks `cell`. O(topics of the posts)."""
     cell, most = scratch.cell, 0
@@ -103,19 +103,19 @@ def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[n
     return Told(told.used[:count], told.weight, told.mine, told.delay, told.last, told.open)
 
 
-@compiled
+@inner
 def forget(scratch: Scratch, told: Told) -> None:
     """Take back what `told_of` marked."""
     for topic in told.used:
         scratch.cell[topic] = 0
 
 
-@compiled
+@inner
 def _share(told: Told, number: int) -> float:
     return (told.mine[number] + 0.02) / (told.weight[number] + 0.1) if number >= 0 else 0.2
 
 
-@compiled
+@inner
 def fill(columns: Columns, scratch: Scratch, moment: Moment, told: Told, post: int, row: NDArray[np.float32]) -> None:
     """`row`: shape (SIGNALS,). O(topics of the post)."""
     row[:] = np.nan

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import DAY_S, DELAYS, HOUR_S, Columns, Moment, Scratch, Signal, delay_bin, list_of
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.compiled import inner
 from feedgen.state.engagement import BACK, HOUR_MASK, POST_SHIFT
 
 _INF: Final = float("inf")
@@ -43,7 +43,7 @@ class Past(NamedTuple):
     mean_delay: float
 
 
-@compiled
+@inner
 def _standing(entries: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those not taken back, without the bit that says so."""
     some = False
@@ -61,7 +61,7 @@ def _standing(entries: NDArray[np.int64]) -> NDArray[np.int64]:
     return ordered[:kept]
 
 
-@compiled
+@inner
 def past_of(columns: Columns, scratch: Scratch, moment: Moment, viewer: int) -> Past:
     """And marks `own`, `met`, `met_hour`. O(engagements of the viewer and their topics)."""
     entries = _standing(list_of(columns.engaged_by, viewer))
@@ -100,7 +100,7 @@ def past_of(columns: Columns, scratch: Scratch, moment: Moment, viewer: int) -> 
     return Past(entries, np.cumsum(since), counts, idle, delays, mean)
 
 
-@compiled
+@inner
 def forget(columns: Columns, scratch: Scratch, past: Past) -> None:
     """Take back what `past_of` marked."""
     for entry in past.entries:
@@ -111,7 +111,7 @@ def forget(columns: Columns, scratch: Scratch, past: Past) -> None:
             scratch.met_hour[columns.topics[at]] = 0
 
 
-@compiled
+@inner
 def fill(moment: Moment, past: Past, followees: int, rows: NDArray[np.float32]) -> None:
     """`rows`: shape (posts, SIGNALS). O(posts)."""
     now = moment.now
