@@ -60,8 +60,7 @@ class Signals:
         O(what the viewer engaged with + what others did with the viewer's posts + AUTHOR_POSTS × authors of `posts`);
         the first time in an epoch also O(topics).
         """
-        found = np.empty((len(posts), len(SIGNALS)), np.float32)
-        swept = found[:, : len(SWEPT_SIGNALS)]
+        swept = np.empty((len(posts), len(SWEPT_SIGNALS)), np.float32)  # contiguous, so that it is compiled once
         columns, state = self._columns_at(context.epoch), self._state
         moment = Moment(float(context.now), float(context.now - min(SPAN_DAYS * DAY_S, context.retention_s)))
         scratch = self._room.scratch(len(state.post_ids), len(state.users), len(state.topic_names))
@@ -70,8 +69,7 @@ class Signals:
         except BaseException:
             self._room = _Room()  # one that stops half-way, for want of memory, leaves its marks behind
             raise
-        found[:, len(SWEPT_SIGNALS) :] = self._said.matrix(context, posts)
-        return found
+        return np.column_stack((swept, self._said.matrix(context, posts)))
 
     def _columns_at(self, epoch: Epoch) -> Columns:
         """The same for all viewers of an epoch. Two threads may both put them together, and get the same."""

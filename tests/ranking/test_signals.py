@@ -32,7 +32,7 @@ def _every_matrix(state: State, now: float) -> dict[str, NDArray[np.float32]]:
     return {name: signals.matrix(_context(state, index, now), posts) for index, name in enumerate(state.users.names)}
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(events(80))
 def test_what_is_compiled_is_what_the_table_says(found: list[Event]) -> None:
     state = folded(found)
@@ -43,7 +43,7 @@ def test_what_is_compiled_is_what_the_table_says(found: list[Event]) -> None:
                 np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(events(80), seeds)
 def test_the_order_of_events_changes_no_bit(found: list[Event], seed: int) -> None:
     one, other = folded(found), folded(shuffled(found, seed), (7,))
@@ -57,7 +57,7 @@ def _up_to(found: Sequence[Event], now: float) -> State:
     return folded([event for event in found if event.ts <= now])
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(events(80), events(40), st.sampled_from((NOW, NOW - DAY, NOW - 2 * DAY)))
 def test_another_future_changes_nothing(past: list[Event], future: list[Event], now: float) -> None:
     later = [Event(f"f{e.id}", e.type, e.ts, e.actor, e.object, e.attrs) for e in future if e.ts > now]
@@ -67,7 +67,7 @@ def test_another_future_changes_nothing(past: list[Event], future: list[Event], 
         assert matrix.tobytes() == known[name].tobytes()
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(events(80))
 def test_every_signal_is_within_its_range_or_missing(found: list[Event]) -> None:
     for matrix in _every_matrix(folded(found), NOW).values():
