@@ -123,6 +123,8 @@ async def test_it_is_cut_at_an_epoch_while_events_come_in(tmp_path: Path) -> Non
         await coming
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        await one.keeper.catch_up(None, lambda count: None)
+        stands.append(int((await one.cut()).place.name))  # on a fast disk all may come in during the first
     assert stands == sorted(stands)
     assert len(set(stands)) > 1
     for place in (tmp_path / "snapshots").iterdir():

@@ -81,14 +81,18 @@ class Column:
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """See Part."""
-        self._values = np.require(np.asarray(columns[""]), requirements=("C", "A", "W")).view(np.ndarray)
-        self.count = len(self._values)
+        values = columns[""]
+        self._values = np.require(np.asarray(_with_room(values)), requirements=("C", "A", "W")).view(np.ndarray)
+        self.count = len(values)
 
 
 def _with_room(values: NDArray[Any]) -> NDArray[Any]:
     """The array that `values` is the beginning of, if it is one: what is mapped with room to grow is not copied."""
-    whole = values.base
+    whole: Any = values.base
     if not isinstance(whole, np.ndarray) or whole.ndim != 1 or whole.dtype != values.dtype:
+        return values
+    owner: Any = whole.base
+    if owner is None or isinstance(owner, np.ndarray):  # another column's: its room is its own
         return values
     return whole if whole.ctypes.data == values.ctypes.data and len(whole) > len(values) else values
 
