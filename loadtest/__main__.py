@@ -4,8 +4,10 @@ import ipaddress
 import json
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -19,6 +21,26 @@ except ModuleNotFoundError as missing:
     ) from None
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@contextmanager
+def _failing(*errors: type[Exception]) -> Iterator[None]:
+    """One line and exit 1 for these."""
+    try:
+        yield
+    except errors as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _print(figures: dict[str, Any], json_file: Path | None) -> None:
+    print(json.dumps(figures))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 @app.callback()
@@ -70,11 +92,8 @@ def main_job(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
 ) -> None:
     """Import, generate, serve and read a seeded network with real processes. Prints one JSON object."""
-    try:
-        figures = measure_main_job(viewers, rounds, seconds, connections, lambda line: print(line, file=sys.stderr))
-    except (RuntimeError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    with _failing(RuntimeError, OSError):
+        figures = measure_main_job(viewers, rounds, seconds, connections, _tell)
     result = json.dumps(figures)
     print(result)
     if json_file is not None:
@@ -101,18 +120,12 @@ def serve(
     from loadtest.serving_bench import Size, measure
 
     size = Size(viewers, items, store_viewers, rounds, seconds, connections, drawn)
-    try:
-        figures = measure(size, lambda line: print(line, file=sys.stderr))
+    with _failing(RuntimeError, OSError, ModuleNotFoundError):
+        figures = measure(size, _tell)
         print(table(figures), file=sys.stderr)
         if plot_file is not None:
             plot(figures, plot_file)
-    except (RuntimeError, OSError, ModuleNotFoundError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    result = json.dumps(figures)
-    print(result)
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    _print(figures, json_file)
 
 
 @app.command("generate", epilog="Example: loadtest generate --viewers 10000 --json generate.json")
@@ -137,14 +150,9 @@ def generate(
     from loadtest.generate_bench import measure
 
     plan = Generation(followees, posts_each, rounds=rounds, seconds=seconds, batch=batch, peers=peers, stages=stages)
-    try:
-        figures = measure(viewers or [10_000], plan, lambda line: print(line, file=sys.stderr))
-    except (RuntimeError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    print(json.dumps(figures))
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    with _failing(RuntimeError, OSError):
+        figures = measure(viewers or [10_000], plan, _tell)
+    _print(figures, json_file)
 
 
 @app.command("beside", epilog="Example: loadtest beside --rate 5000 --json beside.json")
@@ -161,14 +169,9 @@ def beside(
     from loadtest.beside_bench import Plan as Beside
     from loadtest.beside_bench import measure
 
-    try:
+    with _failing(RuntimeError, OSError):
         figures = measure(Beside(viewers, resident, rate, seconds, rounds, batch))
-    except (RuntimeError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    print(json.dumps(figures))
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    _print(figures, json_file)
 
 
 @app.command("network", epilog="Example: loadtest network ./network --viewers 100000")
@@ -181,11 +184,8 @@ def network(
     from feedgen.errors import ForefeedError
     from loadtest.large import make
 
-    try:
-        print(json.dumps(make(viewers, seed, folder, lambda line: print(line, file=sys.stderr))))
-    except (ForefeedError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    with _failing(ForefeedError, OSError):
+        print(json.dumps(make(viewers, seed, folder, _tell)))
 
 
 @app.command("restart", epilog="Example: loadtest restart --viewers 100000 --json restart.json")
@@ -202,14 +202,9 @@ def restart(
     """
     from loadtest.restart import measure
 
-    try:
-        figures = measure(viewers, live, rounds, seed, lambda line: print(line, file=sys.stderr))
-    except (RuntimeError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    print(json.dumps(figures))
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    with _failing(RuntimeError, OSError):
+        figures = measure(viewers, live, rounds, seed, _tell)
+    _print(figures, json_file)
 
 
 @app.command("rank", epilog="Example: loadtest rank --viewers 1000 --seed 7")
@@ -227,14 +222,9 @@ def rank(
     from loadtest.ranking_bench import measure
 
     spec = NetworkSpec(viewers=viewers, followees_mean=followees, seed=seed)
-    try:
+    with _failing(ForefeedError, OSError):
         figures = measure(spec, Settings(), processes, _say_logins)
-    except (ForefeedError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    print(json.dumps(figures))
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    _print(figures, json_file)
 
 
 @app.command("fold", epilog="Example: loadtest fold --viewers 5000 --json fold.json")
@@ -250,10 +240,8 @@ def fold(
     from loadtest.fold_bench import measure
 
     plan = Folding(viewers, days, warm_share, batch_events, seed=1)
-    figures = measure(plan, lambda line: print(line, file=sys.stderr))
-    print(json.dumps(figures))
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    figures = measure(plan, _tell)
+    _print(figures, json_file)
 
 
 @app.command("schedule", epilog="Example: loadtest schedule --viewers 100000 --viewers 1000000")
@@ -286,18 +274,13 @@ def hostile(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
 ) -> None:
     """A server of its own under half-open connections, slow readers, floods of misses, odd requests. Prints JSON."""
-    try:
+    with _failing(RuntimeError, OSError, ModuleNotFoundError):
         from loadtest.hostile import Plan as Hostility
         from loadtest.hostile import run
 
         plan = Hostility(viewers, rate, seconds, half_open, slow, odd, odd_seconds)
-        figures = run(plan, lambda line: print(line, file=sys.stderr))
-    except (RuntimeError, OSError, ModuleNotFoundError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    print(json.dumps(figures))
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+        figures = run(plan, _tell)
+    _print(figures, json_file)
     if figures["odd_requests"]["wrong"]:
         print("loadtest: there were wrong answers; see the JSON", file=sys.stderr)
         raise typer.Exit(1)
