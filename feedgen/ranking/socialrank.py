@@ -49,14 +49,11 @@ class SocialRank:
         return self._known[1]
 
     def _edges_before(self, ts: float) -> _Edges:
-        """Ascending, so that the same edges are known for the same."""
+        """In the order of the graph's rows, which ascend, so that the same edges are known for the same."""
         followees, since, _ = self._graph.spans
         flat, follower = ragged(followees.starts, followees.counts)
         old = times_of(since.codes[flat], since.exact) < ts
-        followed = followees.values[flat][old]
-        follower = follower[old]
-        order = np.lexsort((followed, follower))
-        return _Edges(follower[order], followed[order])
+        return _Edges(follower[old], followees.values[flat][old])
 
 
 def _same(known: tuple[_Edges, NDArray[np.float64]], edges: _Edges, users: int) -> bool:
