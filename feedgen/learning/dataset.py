@@ -127,18 +127,18 @@ class RowMaker:
         posts = np.concatenate((near[of_near], far[of_far]))
         inputs = self._inputs_of(feed, posts, near, of_near)
         acted = _acted(posts, done)
-        names, users = self._state.post_ids.names, self._state.users.names
+        posts_said, users = self._state.post_ids.names_of(posts), self._state.users
         rate = np.where(acted.any(axis=1), 1.0, self._learning.negative_rate * login_rate)
         return Rows(
             names=INPUTS,
             viewer=np.full(len(posts), login.name),
             ts=np.full(len(posts), login.ts),
-            post=np.array([names[post] for post in posts.tolist()], np.str_),
-            author=np.array([users[who] for who in self._state.posts.author[posts].tolist()], np.str_),
+            post=np.array(posts_said, np.str_),
+            author=np.array(users.names_of(self._state.posts.author[posts]), np.str_),
             inputs=inputs,
             done=acted,
             rate=rate.astype(np.float32),
-            propensity=self._propensities(login, posts),
+            propensity=self._propensities(login, posts_said),
             picked=np.arange(len(posts)) < np.count_nonzero(of_near),
         )
 
@@ -157,11 +157,9 @@ class RowMaker:
             inputs[: np.count_nonzero(kept), len(FEATURES) :] = self._inputs.signals(feed.context, near, kept)
         return inputs
 
-    def _propensities(self, login: Login, posts: NDArray[np.int32]) -> NDArray[np.float32]:
-        chances, names = self.outcomes.propensities(login), self._state.post_ids.names
-        if not chances:
-            return np.ones(len(posts), np.float32)
-        return np.array([chances.get(names[post], 1.0) for post in posts.tolist()], np.float32)
+    def _propensities(self, login: Login, posts: list[str]) -> NDArray[np.float32]:
+        chances = self.outcomes.propensities(login)
+        return np.array([chances.get(post, 1.0) for post in posts], np.float32)
 
     def _known(self, login: Login) -> NDArray[np.int32]:
         """What was shown after the login and was there at the login."""

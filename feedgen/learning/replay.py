@@ -61,19 +61,19 @@ class Lines:
     """Lines of the dump: one a login."""
 
     def __init__(self, player: Player) -> None:
-        self._names = player.state.post_ids.names
+        self._posts = player.state.post_ids
         self._encoder = msgspec.json.Encoder()
 
     def line(self, login: Login, feed: Shortlist) -> bytes:
         """O(items)."""
-        names = self._names
+        ranked = self._posts.names_of(feed.order)
         ts = int(login.ts) if login.ts == int(login.ts) else login.ts
         fields = {
             "viewer": login.name,
             "ts": ts,
-            "items_ranked": [names[post] for post in feed.order.tolist()],
+            "items_ranked": ranked,
             "scores": [float(f"{score:.7g}") for score in feed.scores.tolist()],
-            "items": [names[post] for post in feed.posts.tolist()],
+            "items": self._posts.names_of(feed.posts),
         }
         return self._encoder.encode(fields) + b"\n"
 
