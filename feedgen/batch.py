@@ -1,4 +1,4 @@
-"""Feeds of a batch of viewers by the compiled kernels: state's columns in, bulk columns out.
+"""Feeds of a batch of viewers by the compiled kernels: what was chosen for them in, bulk columns out.
 
 Several threads may make batches at once; each has its own scratch.
 """
@@ -6,45 +6,33 @@ Several threads may make batches at once; each has its own scratch.
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.choosing import Chooser
 from feedgen.config import Settings
 from feedgen.diversity import seeds
 from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
 from feedgen.kernels import packing
-from feedgen.kernels.columns import Columns, Decays, PeopleColumns, PostColumns, Rules, Shared, Viewers
 from feedgen.kernels.filters import FILTERS
-from feedgen.kernels.marks import Marks
 from feedgen.kernels.mixing import Mixing, mix
-from feedgen.kernels.scoring import Picked, Scoring
-from feedgen.kernels.selecting import Tally, select
+from feedgen.kernels.scoring import Picked
+from feedgen.kernels.selecting import Tally
 from feedgen.kernels.sources import SOURCES
-from feedgen.kernels.taste import WIDTH
 from feedgen.models.ranker import LineUp, Ranker
-from feedgen.ranking.exact import ln, ln1p
 from feedgen.ranking.features import FEATURES
-from feedgen.ranking.heads import Heads
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
-from feedgen.selection.taste import rarity
 from feedgen.state.columns import SECONDS_PER_HOUR
-from feedgen.state.engagement import UNIT
-from feedgen.state.state import State, weights_by_kind
+from feedgen.state.state import State
 
 AT_ONCE: Final = 64
 """Viewers whose records are held at once, 25 KB each; a call of the kernels costs 60 µs, whatever their number."""
-_NOBODYS: Final = -2
-"""A language that no post is in."""
-_HALF_LIVES: Final = 100.0
-"""After so many nothing is left of an engagement, whatever it weighs."""
 _DAY_S: Final = 86_400.0
-_FADING_HOURS: Final = 24 * 366
 
 
 class Room(NamedTuple):
@@ -56,18 +44,10 @@ class Room(NamedTuple):
 
 
 class Scratch(threading.local):
-    """What one thread works with: marks by post and user, all clean between batches, and room for a batch."""
+    """Room of one thread for a batch."""
 
     def __init__(self) -> None:
-        self._marks = _marks(0, 0, 0)
         self._room: Room | None = None
-
-    def marks(self, posts: int, users: int, topics: int) -> Marks:
-        """For at least so many of each. O(1) unless they have grown much."""
-        marks = self._marks
-        if posts > len(marks.post) or users > len(marks.near) or topics * WIDTH > len(marks.cell):
-            marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
-        return marks
 
     def room(self, viewers: int, items: int, *, staged: bool) -> Room:
         """For so many viewers, `AT_ONCE` at most, with at most so many items each; `staged`: and their features."""
@@ -86,16 +66,6 @@ class Scratch(threading.local):
 
 def _first(rows: slice, parts: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     return (part[rows] for part in parts)
-
-
-def _marks(posts: int, users: int, topics: int) -> Marks:
-    return Marks(
-        post=np.zeros(posts, np.uint8),
-        place=np.zeros(posts, np.int32),
-        near=np.zeros(users, np.uint8),
-        slot=np.full(users, -1, np.int32),
-        cell=np.full(topics * WIDTH, -1, np.int32),
-    )
 
 
 def _room(viewers: int, items: int, staged: int) -> Room:
@@ -129,15 +99,20 @@ class BatchMaker:
     """Makes the feeds of viewers given by dense index."""
 
     def __init__(
-        self, state: State, settings: Settings, ranker: Ranker, context: Callable[[int, float], ViewerContext]
+        self,
+        state: State,
+        settings: Settings,
+        ranker: Ranker,
+        chooser: Chooser,
+        context: Callable[[int, float], ViewerContext],
     ) -> None:
         """`context`: of a viewer at a moment, for the signals of stage two."""
         self._state = state
         self._settings = settings
         self._ranker = ranker
+        self._chooser = chooser
         self._context = context
         self._scratch = Scratch()
-        self._columns: tuple[Epoch, Columns] | None = None
 
     def make(
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
@@ -146,29 +121,22 @@ class BatchMaker:
         try:
             return self._made(viewers, line_up, epoch, now)
         except BaseException:
-            self._scratch = Scratch()  # a kernel that stops half-way, for want of memory, leaves its marks behind
+            self._chooser.forget()
             raise
 
     def _made(
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
-        settings, state, scratch = self._settings, self._state, self._scratch
-        columns, rules = self._columns_at(epoch), self._rules(now)
-        marks = scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
+        settings, scratch = self._settings, self._scratch
         staged = bool(line_up.versions or line_up.missing)
         room = scratch.room(len(viewers), settings.feed.items, staged=staged)
-        tally = Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
-        scoring = self._scoring(self._ranker.heads(line_up))
-        select(columns, marks, rules, self._viewers(viewers, now), scoring, room.picked, tally)
+        tally = self._chooser.choose(viewers, self._ranker.heads(line_up), epoch, now, room.picked)
         if staged:
             self._rescore(line_up, viewers, room.picked, now)
         generation = Generation(epoch.watermark, round(now * 1000))
-        source = packing.Source(
-            *(columns.posts.author, columns.posts.created, columns.posts.media),
-            *(columns.posts.names, columns.people.names),
-        )
-        keys = self._seeds(viewers, generation)
-        arena = mix(source, marks.slot, self._mixing(now), room.picked, keys, room.arena, room.packed)
+        keys = seeds_of(self._state, settings, viewers, generation)
+        source, slots, mixing = self._chooser.source(epoch), self._chooser.marks().slot, mixing_of(settings, now)
+        arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
         scratch.keep(arena)
         return self._bulks(generation, room.picked, room.packed, arena), _counted(tally)
 
@@ -213,116 +181,27 @@ class BatchMaker:
             posts, context = picked.posts[row, :count], self._context(viewer, now)
             scores[:] = self._ranker.rescored(line_up, context, posts, features, scores)
 
-    def _columns_at(self, epoch: Epoch) -> Columns:
-        """The same for all batches of an epoch. Two threads may both put them together, and get the same."""
-        known = self._columns
-        if known is None or known[0] is not epoch:
-            known = self._columns = (epoch, self._columns_of(epoch))
-        return known[1]
 
-    def _columns_of(self, epoch: Epoch) -> Columns:
-        state, ranking = self._state, self._settings.ranking
-        posts, about = state.posts, state.about_posts
-        followees, since, barred = state.graph.spans
-        rare, alive = rarity(about.posts_about)
-        days = (ranking.affinity_short_days, ranking.affinity_mid_days, ranking.affinity_long_days)
-        return Columns(
-            PostColumns(
-                author=posts.author,
-                created=posts.created,
-                deleted=posts.deleted,
-                withheld=posts.withheld,
-                language=about.language,
-                min_age=about.min_age,
-                sensitive=about.sensitive,
-                media=about.media,
-                topic_at=about.topics[0],
-                topic_count=about.topics[1],
-                topics=about.topics[2],
-                names=state.post_ids.encoded,
-            ),
-            PeopleColumns(
-                recent=posts.recent,
-                followees=followees,
-                since=since,
-                barred=barred,
-                hidden=state.impressions.hidden,
-                engaged=state.engagement.by_viewer,
-                viewed=state.impressions.seen.spans,
-                names=state.users.encoded,
-            ),
-            state.engagement.by_post,
-            Shared(
-                *(epoch.popularity, epoch.engaged, epoch.viewed, epoch.pool, len(epoch.trending)),
-                *(epoch.author_rate, ln(epoch.author_rate), ln1p(epoch.followers)),
-                *(rare, alive),
-            ),
-            Decays(
-                *(epoch.hour, weights_by_kind(ranking), _fading(weights_by_kind(ranking), epoch.hour)),
-                *(_left(span * 24, epoch.hour) for span in days),
-            ),
-        )
+def mixing_of(settings: Settings, now: float) -> Mixing:
+    """The rules of diversity, and what a post beyond its author's rate loses."""
+    rules = settings.diversity
+    return Mixing(
+        now=float(now),
+        penalty=float(settings.spam.penalty),
+        author_penalty=float(rules.author_penalty),
+        media_places=rules.media_places,
+        fresh_lift=float(rules.fresh_lift),
+        fresh_s=float(rules.fresh_hours * SECONDS_PER_HOUR),
+        explore_share=float(rules.explore_share),
+    )
 
-    def _rules(self, now: float) -> Rules:
-        limits, ranking, state = self._settings.selection, self._settings.ranking, self._settings.state
-        common = self._state.languages.find(limits.common_language)
-        return Rules(
-            now=float(now),
-            oldest=float(now - state.retention_days * _DAY_S),
-            viewed_since=self._state.impressions.seen.since(now),
-            viewed_most=state.seen_per_viewer,
-            new_cap=limits.new_cap,
-            new_followee_cap=limits.new_followee_cap,
-            new_followee_oldest=float(now - limits.new_followee_days * _DAY_S),
-            grown_cap=limits.grown_cap,
-            grown_min=limits.grown_min,
-            grown_times=float(limits.grown_times),
-            interest_cap=limits.interest_cap,
-            trending_cap=limits.trending_cap,
-            fetch_cap=limits.fetch_cap,
-            adult_age=limits.adult_age,
-            common_language=_NOBODYS if common is None else common,
-            posts_per_day=self._settings.spam.posts_per_day,
-            fresh_s=float(ranking.freshness_hours * SECONDS_PER_HOUR),
-            recent_s=float(ranking.recency_hours * SECONDS_PER_HOUR),
-        )
 
-    def _scoring(self, heads: Heads) -> Scoring:
-        settings = self._settings
-        return Scoring(
-            *(heads.weights, heads.bias, heads.values, heads.squashed),
-            penalty=float(settings.spam.penalty),
-            items=settings.feed.items,
-        )
-
-    def _mixing(self, now: float) -> Mixing:
-        rules = self._settings.diversity
-        return Mixing(
-            now=float(now),
-            penalty=float(self._settings.spam.penalty),
-            author_penalty=float(rules.author_penalty),
-            media_places=rules.media_places,
-            fresh_lift=float(rules.fresh_lift),
-            fresh_s=float(rules.fresh_hours * SECONDS_PER_HOUR),
-            explore_share=float(rules.explore_share),
-        )
-
-    def _viewers(self, viewers: NDArray[np.int64], now: float) -> Viewers:
-        about, year = self._state.about_users, datetime.fromtimestamp(now, UTC).year
-        each = viewers.tolist()
-        born = [about.birth_year(viewer) for viewer in each]
-        return Viewers(
-            viewers,
-            np.array([self._state.logins.last(viewer) for viewer in each]),
-            np.array([0 if one is None else max(0, year - one) for one in born], np.int64),
-            np.array([one is not None for one in born]),
-            np.array([about.language(viewer) for viewer in each], np.int64),
-        )
-
-    def _seeds(self, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
-        """What decides each viewer's draws: the key of diversity.explore, as two words."""
-        name, lead = self._state.users.name, f"{self._settings.diversity.seed} {generation} "
-        return np.stack([seeds(lead + name(viewer)) for viewer in viewers.tolist()])
+def seeds_of(
+    state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation
+) -> NDArray[np.uint64]:
+    """What decides each viewer's draws: the key of diversity.explore, as two words."""
+    name, lead = state.users.name, f"{settings.diversity.seed} {generation} "
+    return np.stack([seeds(lead + name(viewer)) for viewer in viewers.tolist()])
 
 
 _EVERY_LOOP: Final = (
@@ -353,21 +232,9 @@ def warm() -> None:
     def context(viewer: int, now: float) -> ViewerContext:
         return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
 
-    BatchMaker(state, settings, ranker, context).make(np.zeros(1, np.int64), LineUp(), epoch, 1.0)
-
-
-def _left(half_life_hours: float, hour: int) -> NDArray[np.float64]:
-    """2^(−age / half-life) by age in hours, up to where nothing is left."""
-    ages = np.arange(int(min(hour + 2, _HALF_LIVES * half_life_hours + 2)))
-    left: NDArray[np.float64] = np.exp2(-ages / half_life_hours)
-    return left
-
-
-def _fading(weights: NDArray[np.float64], hour: int) -> NDArray[np.int64]:
-    """UNIT × weight / (age + 1), by kind and age in hours."""
-    ages = np.arange(max(1, min(hour + 1, _FADING_HOURS)), dtype=np.float64)
-    found: NDArray[np.int64] = np.rint(weights[:, None] * (1.0 / (ages + 1.0)) * UNIT).astype(np.int64)
-    return found
+    BatchMaker(state, settings, ranker, Chooser(state, settings), context).make(
+        np.zeros(1, np.int64), LineUp(), epoch, 1.0
+    )
 
 
 def _counted(tally: Tally) -> dict[str, int]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.batch import AT_ONCE, BatchMaker
+from feedgen.choosing import Chooser
 from feedgen.config import Settings
 from feedgen.diversity import Diverse, Diversifier
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
@@ -47,6 +48,7 @@ from feedgen.selection.sources import (
     Trending,
     gather,
 )
+from feedgen.shortlist import Shortlist, Shortlister
 from feedgen.state.engagement import hour_of
 from feedgen.state.state import State
 
@@ -120,7 +122,8 @@ class Pipeline:
         self.spam = SpamDamper(state, settings.spam)
         self._diversifier = Diversifier(settings.diversity)
         self.diversity = settings.diversity
-        self._batches = BatchMaker(state, settings, self.ranker, self._context)
+        parts = state, settings, self.ranker, Chooser(state, settings), self._context
+        self._batches, self._shortlists = BatchMaker(*parts), Shortlister(*parts)
         self._counted_lock = threading.Lock()
         names = [f"source_{name}" for name in self._reasons]
         names += [f"filter_{name}" for name in (TWICE, *(rule.name for rule in self.filters))]
@@ -153,6 +156,10 @@ class Pipeline:
         with self._counted_lock:
             self.counted.update(counted)
         return made
+
+    def shortlist(self, viewer: int, now: float) -> Shortlist:
+        """The viewer's feed at `now`, by dense index, with what it was chosen from: `rank` by the kernels."""
+        return self._shortlists.make(viewer, self.ranker.line_up, now)
 
     def rank_by_id(self, viewer: str, now: float) -> Ranked | None:
         """The viewer's feed at `now` with what led to it; None for one never seen."""

@@ -81,6 +81,25 @@ def test_a_batch_makes_the_same_bytes_as_the_stages_one_by_one(
     assert dict(pipeline.counted) == counted
 
 
+@settings(max_examples=200, deadline=None)
+@given(events(), st.sampled_from(LOOKS), st.sampled_from(({}, THREE_HEADS)))
+def test_a_shortlist_is_what_the_stages_choose_from_and_choose(
+    found: list[Event], now: float, heads: dict[str, config.Head]
+) -> None:
+    state = folded(found)
+    pipeline = Pipeline(state, msgspec.structs.replace(SMALL, ranking=config.Ranking(heads=heads)))
+    for viewer in range(len(state.users)):
+        ranked, short = pipeline.rank(viewer, now), pipeline.shortlist(viewer, now)
+        assert short.posts.tolist() == ranked.posts.tolist()
+        before = np.argsort(ranked.diverse.order)
+        assert short.order.tolist() == ranked.posts[before].tolist()
+        assert short.scores.tobytes() == ranked.scores[before].tobytes()
+        assert set(short.considered[: len(short.posts)].tolist()) == set(ranked.posts.tolist())
+        plainly, by_kernel = np.argsort(ranked.considered), np.argsort(short.considered)
+        assert short.considered[by_kernel].tolist() == ranked.considered[plainly].tolist()
+        assert short.features[by_kernel].tobytes() == ranked.all_features[plainly].tobytes()
+
+
 @settings(max_examples=50, deadline=None)
 @given(events(), st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_neither_the_size_of_batches_nor_another_thread_changes_a_byte(found: list[Event], sizes: list[int]) -> None:

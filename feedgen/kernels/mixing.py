@@ -27,6 +27,14 @@ class Mixing(NamedTuple):
     explore_share: float
 
 
+class Ranked(NamedTuple):
+    """What is picked for one viewer, best first: positions (`line`), posts, scores less what the damped ones lose."""
+
+    line: NDArray[np.int32]
+    posts: NDArray[np.int32]
+    scores: NDArray[np.float64]
+
+
 @compiled
 def adjust(
     source: Source, slots: NDArray[np.int32], mixing: Mixing, scores: NDArray[np.float64], posts: NDArray[np.int32]
@@ -103,24 +111,38 @@ def explore(order: NDArray[np.int32], seeds: NDArray[np.uint64], share: float, e
 
 
 @inner
-def _mix_one(
-    source: Source,
-    slots: NDArray[np.int32],
-    mixing: Mixing,
-    picked: Picked,
-    row: int,
-    seeds: NDArray[np.uint64],
-) -> Feed:
+def _line(source: Source, mixing: Mixing, picked: Picked, row: int) -> Ranked:
+    """What is picked for one viewer in the order of its scores as they are now, less what the damped ones lose."""
     count = picked.counts[row]
     posts, damped, scores = picked.posts[row, :count], picked.damped[row, :count], picked.scores[row, :count]
     keys = by_rank(scores, damped, mixing.penalty, posts, source.items)
     line = arranged(keys, np.arange(count).astype(np.int32))
-    ranked = posts[line]
-    adjusted = adjust(source, slots, mixing, -keys.first[line], ranked)
-    order, explored = _descending(adjusted, ranked, source), np.empty(count, np.bool_)
-    part_media(order, source.media[ranked], mixing.media_places)
+    return Ranked(line, posts[line], -keys.first[line])
+
+
+@inner
+def _mix_one(
+    source: Source,
+    slots: NDArray[np.int32],
+    mixing: Mixing,
+    ranked: Ranked,
+    origin: NDArray[np.uint8],
+    seeds: NDArray[np.uint64],
+) -> Feed:
+    adjusted = adjust(source, slots, mixing, ranked.scores, ranked.posts)
+    order, explored = _descending(adjusted, ranked.posts, source), np.empty(len(ranked.posts), np.bool_)
+    part_media(order, source.media[ranked.posts], mixing.media_places)
     explore(order, seeds, mixing.explore_share, explored)
-    return Feed(ranked[order], adjusted[order], picked.origin[row][line[order]], explored)
+    return Feed(ranked.posts[order], adjusted[order], origin[ranked.line[order]], explored)
+
+
+@compiled
+def mixed(
+    source: Source, slots: NDArray[np.int32], mixing: Mixing, picked: Picked, seeds: NDArray[np.uint64]
+) -> tuple[Ranked, Feed]:
+    """Of the first viewer, what is picked before the rules of diversity and after them. As `mix`, but not written."""
+    ranked = _line(source, mixing, picked, 0)
+    return ranked, _mix_one(source, slots, mixing, ranked, picked.origin[0], seeds)
 
 
 @compiled
@@ -140,6 +162,7 @@ def mix(
     """
     used = 0
     for row in range(len(picked.counts)):
-        feed = _mix_one(source, slots, mixing, picked, row, seeds[row])
+        ranked = _line(source, mixing, picked, row)
+        feed = _mix_one(source, slots, mixing, ranked, picked.origin[row], seeds[row])
         arena, used = pack(source, slots, feed, row, arena, used, into)
     return arena

@@ -19,9 +19,10 @@ from feedgen.learning.deeds import Deed, Deeds
 from feedgen.learning.history import History
 from feedgen.learning.player import Login, Player
 from feedgen.learning.spans import each_span
-from feedgen.pipeline import Ranked
 from feedgen.ranking.dataset import ACTIONS, Rows, joined, need_parquet, write
+from feedgen.ranking.features import FEATURES
 from feedgen.ranking.inputs import INPUTS
+from feedgen.shortlist import Shortlist
 
 _HOUR_S: Final = 3_600.0
 _DAY_S: Final = 86_400.0
@@ -106,7 +107,7 @@ class RowMaker:
         """Whether the login is learnt from: all are after which something was done, and a share of the others."""
         return bool(self.outcomes.after(login)) or bool(rng.random() < self._learning.idle_rate)
 
-    def rows(self, login: Login, ranked: Ranked, rng: np.random.Generator, login_rate: float | None = None) -> Rows:
+    def rows(self, login: Login, feed: Shortlist, rng: np.random.Generator, login_rate: float | None = None) -> Rows:
         """The rows of a login that had the chance `login_rate` to be asked for (if not said: that of `wanted`).
 
         O(candidates); the inputs are what costs.
@@ -116,39 +117,49 @@ class RowMaker:
             login_rate = 1.0 if after else self._learning.idle_rate
         done = {self._state.post_ids.find(post): kinds for post, kinds in after.items()}
         if self.outcomes.shown is None:
-            near, far = ranked.posts, np.setdiff1d(ranked.considered, ranked.posts)
+            near, far = feed.posts, np.sort(feed.considered[len(feed.posts) :])
             of_near = self._sampled(near, done, rng)
             of_far = self._sampled(far, done, rng)
         else:
             seen = self._known(login)
-            near, far = np.union1d(ranked.posts, seen).astype(np.int32), np.empty(0, np.int32)
+            near, far = np.union1d(feed.posts, seen).astype(np.int32), np.empty(0, np.int32)
             of_near, of_far = self._sampled(near, done, rng) & np.isin(near, seen), np.empty(0, np.bool_)
         posts = np.concatenate((near[of_near], far[of_far]))
-        inputs = np.concatenate(
-            (
-                self._inputs.matrix(ranked.context, near)[of_near],
-                self._inputs.features(ranked.context, far[of_far]),
-            )
-        )
+        inputs = self._inputs_of(feed, posts, near, of_near)
         acted = _acted(posts, done)
-        names, users = self._state.post_ids.names, self._state.users.names
+        posts_said, users = self._state.post_ids.names_of(posts), self._state.users
         rate = np.where(acted.any(axis=1), 1.0, self._learning.negative_rate * login_rate)
         return Rows(
             names=INPUTS,
             viewer=np.full(len(posts), login.name),
             ts=np.full(len(posts), login.ts),
-            post=np.array([names[post] for post in posts.tolist()], np.str_),
-            author=np.array([users[who] for who in self._state.posts.author[posts].tolist()], np.str_),
+            post=np.array(posts_said, np.str_),
+            author=np.array(users.names_of(self._state.posts.author[posts]), np.str_),
             inputs=inputs,
             done=acted,
             rate=rate.astype(np.float32),
-            propensity=self._propensities(login, posts),
+            propensity=self._propensities(login, posts_said),
             picked=np.arange(len(posts)) < np.count_nonzero(of_near),
         )
 
-    def _propensities(self, login: Login, posts: NDArray[np.int32]) -> NDArray[np.float32]:
-        chances, names = self.outcomes.propensities(login), self._state.post_ids.names
-        return np.array([chances.get(names[post], 1.0) for post in posts.tolist()], np.float32)
+    def _inputs_of(
+        self, feed: Shortlist, posts: NDArray[np.int32], near: NDArray[np.int32], kept: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """float32 (posts, INPUTS). `posts`: those of `near` that are `kept`, which have signals, then others."""
+        inputs = np.full((len(posts), len(INPUTS)), np.nan, np.float32)
+        known = np.isin(posts, feed.considered)
+        by_post = np.argsort(feed.considered)
+        place = by_post[np.searchsorted(feed.considered[by_post], posts[known])]
+        inputs[known, : len(FEATURES)] = feed.features[place]
+        if not known.all():
+            inputs[~known, : len(FEATURES)] = self._inputs.features(feed.context, posts[~known])
+        if kept.any():
+            inputs[: np.count_nonzero(kept), len(FEATURES) :] = self._inputs.signals(feed.context, near, kept)
+        return inputs
+
+    def _propensities(self, login: Login, posts: list[str]) -> NDArray[np.float32]:
+        chances = self.outcomes.propensities(login)
+        return np.array([chances.get(post, 1.0) for post in posts], np.float32)
 
     def _known(self, login: Login) -> NDArray[np.int32]:
         """What was shown after the login and was there at the login."""
@@ -242,7 +253,7 @@ def _write_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]
     for login in player.stops(places):
         rng = np.random.default_rng((learning.seed, login.place))
         if maker.wanted(login, rng):
-            held.append(maker.rows(login, player.pipeline.rank(login.viewer, login.ts), rng))
+            held.append(maker.rows(login, player.pipeline.shortlist(login.viewer, login.ts), rng))
             counts[2] += 1
             if sum(map(len, held)) >= learning.chunk_rows:
                 put()

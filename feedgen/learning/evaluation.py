@@ -13,9 +13,9 @@ from feedgen.learning.judging import Judged
 from feedgen.learning.player import Login, Player
 from feedgen.models.model import Model
 from feedgen.models.scorers import IdKeys
-from feedgen.pipeline import Ranked
 from feedgen.ranking.dataset import ACTIONS, Rows
 from feedgen.ranking.inputs import INPUTS
+from feedgen.shortlist import Shortlist
 
 _AGE: Final = INPUTS.index("age")
 _HEADS: Final = (foreseen.SHARED, *ACTIONS)
@@ -38,19 +38,19 @@ class Foreseer:
         self._seed = seed
         self._parts: list[Foreseen] = []
 
-    def foresee(self, login: Login, ranked: Ranked) -> None:
+    def foresee(self, login: Login, feed: Shortlist) -> None:
         """One login more. O(candidates); the inputs are what costs."""
         rng = np.random.default_rng((self._seed, login.place))
-        rows = self._maker.rows(login, ranked, rng, login_rate=1.0)
+        rows = self._maker.rows(login, feed, rng, login_rate=1.0)
         rows = rows.select(rows.picked)
         if len(rows):
-            self._parts.append(self._judged(login, ranked, rows))
+            self._parts.append(self._judged(login, feed, rows))
 
     def all(self) -> list[Foreseen]:
         """Everything so far, in one piece; none where no login had anything to show."""
         return [foreseen.joined(self._parts)] if self._parts else []
 
-    def _judged(self, login: Login, ranked: Ranked, rows: Rows) -> Foreseen:
+    def _judged(self, login: Login, feed: Shortlist, rows: Rows) -> Foreseen:
         odds = self._odds(login, rows)
         happened = {foreseen.SHARED: rows.engaged, **{name: rows.done[:, at] for at, name in enumerate(ACTIONS)}}
         count = len(rows)
@@ -61,7 +61,7 @@ class Foreseer:
             rows.weight,
             {
                 "activity": np.full(count, float(self._maker.outcomes.came(login))),
-                "network": np.full(count, float(len(ranked.context.followees))),
+                "network": np.full(count, float(len(feed.context.followees))),
                 "age_hours": rows.inputs[:, _AGE].astype(np.float64),
             },
         )

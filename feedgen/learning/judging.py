@@ -11,10 +11,10 @@ from feedgen.learning.dataset import Outcomes
 from feedgen.learning.history import History
 from feedgen.learning.orders import DEPTH, FIGURES, Scores, figures
 from feedgen.learning.player import Login
-from feedgen.pipeline import Ranked
 from feedgen.ranking.dataset import ENGAGED
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.ordering import best
+from feedgen.shortlist import Shortlist
 from feedgen.state.columns import Column
 from feedgen.state.state import State
 
@@ -90,15 +90,15 @@ class Judge:
         self._touched = Touched(history)
         self.judged = Judged()
 
-    def judge(self, login: Login, ranked: Ranked, order: Posts) -> None:
-        """`order`: the feed of the login before diversity; after it, `ranked.posts`. O(candidates log candidates)."""
+    def judge(self, login: Login, feed: Shortlist) -> None:
+        """O(candidates log candidates) where something was done after the login, else O(1)."""
         touched = self._touched.at(login, self._state)
         judged, done = self.judged, self._done(login)
         judged.logins += 1
         judged.active.add(login.name)
         if not done:
             return
-        orders = self._orders(ranked, order)
+        orders = self._orders(feed)
         for name, posts in orders.items():
             for post in posts[:DEPTH].tolist():
                 for action in done.get(post, ()):
@@ -106,12 +106,12 @@ class Judge:
                     judged.against[name] += self._worth[action] < 0
         wanted = np.array([post for post, kinds in done.items() if kinds & set(ENGAGED)], np.int32)
         wanted = wanted[self._state.posts.author[wanted] != login.viewer]
-        open_ones = self._open(login, ranked, wanted, touched)
-        new = wanted[~np.isin(wanted, ranked.context.favoured)]
+        open_ones = self._open(login, feed, wanted, touched)
+        new = wanted[~np.isin(wanted, feed.context.favoured)]
         for kind, posts in (("open", open_ones), ("all", new)):
             if not len(posts):
                 continue
-            judged.about[kind].append(self._about(login, ranked))
+            judged.about[kind].append(self._about(login, feed))
             for name, each in orders.items():
                 kept = each[~touched[each]] if kind == "open" else each
                 judged.scores[kind][name].add(login.name, figures(kept, posts))
@@ -125,25 +125,25 @@ class Judge:
             post: kinds for post, kinds in there.items() if (made := created(post)) is not None and made <= login.ts
         }
 
-    def _open(self, login: Login, ranked: Ranked, wanted: Posts, touched: NDArray[np.bool_]) -> Posts:
+    def _open(self, login: Login, feed: Shortlist, wanted: Posts, touched: NDArray[np.bool_]) -> Posts:
         posts = self._state.posts
         recent = posts.created[wanted] >= login.ts - _OPEN_DAYS * _DAY_S
-        return wanted[recent & ~touched[wanted] & np.isin(posts.author[wanted], ranked.context.followees)]
+        return wanted[recent & ~touched[wanted] & np.isin(posts.author[wanted], feed.context.followees)]
 
-    def _about(self, login: Login, ranked: Ranked) -> tuple[int, int]:
-        return self._outcomes.came(login), len(ranked.context.followees)
+    def _about(self, login: Login, feed: Shortlist) -> tuple[int, int]:
+        return self._outcomes.came(login), len(feed.context.followees)
 
-    def _orders(self, ranked: Ranked, order: Posts) -> dict[str, Posts]:
-        posts, context = ranked.considered, ranked.context
+    def _orders(self, feed: Shortlist) -> dict[str, Posts]:
+        posts, context = feed.considered, feed.context
         created, names = self._state.posts.created[posts], self._state.post_ids.names
         days = 1.0 + np.maximum(context.now - created, 0.0) / _DAY_S
         keys = {
             "newest": (-created,),
             "popularity": (-context.epoch.popularity[posts], -created),
-            "affinity_recency": (-np.expm1(ranked.all_features[:, _AFFINITY]) / days, -created),
+            "affinity_recency": (-np.expm1(feed.features[:, _AFFINITY]) / days, -created),
         }
         plain = {name: posts[best(names, posts, len(posts), *key)] for name, key in keys.items()}
-        return {"ranked": order, "served": ranked.posts, **plain}
+        return {"ranked": feed.order, "served": feed.posts, **plain}
 
 
 def summary(judged: Judged) -> dict[str, object]:

@@ -94,8 +94,8 @@ class LiveLearner:
         viewer = self._state.users.find(event.actor)
         if viewer is None or len(self._waiting) >= _WAITING:
             return
-        ranked = self._pipeline.rank(viewer, event.ts)
-        considered, counts = ranked.posts, np.ones(len(ranked.posts))
+        feed = self._pipeline.shortlist(viewer, event.ts)
+        considered, counts = feed.posts, np.ones(len(feed.posts))
         if event.type == "view":
             known = (self._state.post_ids.find(post) for post in event.attrs["objects"])
             shown = np.isin(considered, [post for post in known if post is not None])
@@ -105,7 +105,7 @@ class LiveLearner:
             counts /= rate
         if not len(considered):
             return
-        rows = self._inputs.matrix(ranked.context, considered)
+        rows = self._inputs.matrix(feed.context, considered)
         kept = np.flatnonzero(shown) if event.type == "view" else np.arange(len(considered))
         start, leaves = self._trees.leaves(tidy(rows[kept]))
         names = [self._state.post_ids.name(post) for post in considered[kept].tolist()]

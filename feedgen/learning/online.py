@@ -15,8 +15,8 @@ from feedgen.models.model import Model
 from feedgen.models.ranker import LineUp
 from feedgen.models.scorers import IdKeys, StackedScorer
 from feedgen.models.stacking import Stacked
-from feedgen.pipeline import Ranked
 from feedgen.ranking.dataset import ACTIONS, Rows
+from feedgen.shortlist import Shortlist
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Online:
             self._scorer.teach(self._stacked)
             self._weights = self._stacked.weights()
 
-    def note(self, login: Login, ranked: Ranked) -> None:
+    def note(self, login: Login, feed: Shortlist) -> None:
         """This login is to be learnt from once it is time; what it teaches is as it was known at the login."""
         rng = np.random.default_rng((self._seed, login.place))
         if self._maker.wanted(login, rng):
-            rows = self._maker.rows(login, ranked, rng)
+            rows = self._maker.rows(login, feed, rng)
             self._waiting.append(_Waiting(login.ts + self._horizon_s, rows))
 
     def weights(self) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ class Player:
     def __init__(self, history: History, settings: Settings) -> None:
         self.history = history
         self.state = State(settings.state, settings.ranking)
+        self.state.presence.heeded = False
         self.pipeline = Pipeline(self.state, settings)
         self.inputs = Inputs(self.state, settings.ranking)
 

@@ -11,9 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Final, Literal
 
 import msgspec
-import numpy as np
 from msgspec.structs import replace as replaced
-from numpy.typing import NDArray
 
 from feedgen.config import Settings
 from feedgen.learning.dataset import Outcomes, RowMaker
@@ -28,7 +26,7 @@ from feedgen.models.actions import values_of
 from feedgen.models.lining import version_of
 from feedgen.models.model import Model
 from feedgen.models.ranker import LineUp
-from feedgen.pipeline import Ranked
+from feedgen.shortlist import Shortlist
 
 _GZIP: Final = ".gz"
 _NEVER_MS: Final = 1e9
@@ -59,31 +57,23 @@ def ranking_by(settings: Settings, scorer: Scorer) -> Settings:
     return replaced(settings, models=replaced(settings.models, scorer=scorer, deadline_ms=_NEVER_MS))
 
 
-def ranked_order(ranked: Ranked) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """The feed as it was before diversity, best first: posts and scores. O(n); copies."""
-    posts, scores = np.empty_like(ranked.posts), np.empty_like(ranked.scores)
-    posts[ranked.diverse.order], scores[ranked.diverse.order] = ranked.posts, ranked.scores
-    return posts, scores
-
-
 class Lines:
     """Lines of the dump: one a login."""
 
     def __init__(self, player: Player) -> None:
-        self._names = player.state.post_ids.names
+        self._posts = player.state.post_ids
         self._encoder = msgspec.json.Encoder()
 
-    def line(self, login: Login, ranked: Ranked) -> bytes:
+    def line(self, login: Login, feed: Shortlist) -> bytes:
         """O(items)."""
-        posts, scores = ranked_order(ranked)
-        names = self._names
+        ranked = self._posts.names_of(feed.order)
         ts = int(login.ts) if login.ts == int(login.ts) else login.ts
         fields = {
             "viewer": login.name,
             "ts": ts,
-            "items_ranked": [names[post] for post in posts.tolist()],
-            "scores": [float(f"{score:.7g}") for score in scores.tolist()],
-            "items": [names[post] for post in ranked.posts.tolist()],
+            "items_ranked": ranked,
+            "scores": [float(f"{score:.7g}") for score in feed.scores.tolist()],
+            "items": self._posts.names_of(feed.posts),
         }
         return self._encoder.encode(fields) + b"\n"
 
@@ -151,13 +141,13 @@ def _replay_span(task: _Task, places: Sequence[int], one_more: Callable[[], None
         for login in player.stops(places):
             if online is not None:
                 online.advance(login.ts)
-            ranked = player.pipeline.rank(login.viewer, login.ts)
-            judge.judge(login, ranked, ranked_order(ranked)[0])
+            feed = player.pipeline.shortlist(login.viewer, login.ts)
+            judge.judge(login, feed)
             if foreseer is not None:
-                foreseer.foresee(login, ranked)
+                foreseer.foresee(login, feed)
             if online is not None:
-                online.note(login, ranked)
-            yield written.line(login, ranked)
+                online.note(login, feed)
+            yield written.line(login, feed)
             one_more()
 
     if task.folder is None:

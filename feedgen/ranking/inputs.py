@@ -23,10 +23,12 @@ class Inputs:
 
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
         """float32, shape (posts, INPUTS). Costs: those of the features and of the signals."""
-        features = self._features.matrix(context, posts).astype(np.float32)
-        return np.column_stack((features, self._signals.matrix(context, posts)))
+        return np.column_stack((self.features(context, posts), self._signals.matrix(context, posts)))
 
     def features(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
-        """The same with every signal missing: of candidates that stage two does not get to see."""
-        features = self._features.matrix(context, posts).astype(np.float32)
-        return np.column_stack((features, np.full((len(posts), len(NAMES)), np.nan, np.float32)))
+        """float32, shape (posts, FEATURES)."""
+        return self._features.matrix(context, posts).astype(np.float32)
+
+    def signals(self, context: ViewerContext, posts: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """float32, shape (kept, SIGNALS): of those of `posts` under a mask, standing among all of them."""
+        return self._signals.matrix(context, posts)[kept]

@@ -150,7 +150,7 @@ def test_one_viewer_who_fails_does_not_change_the_feeds_of_the_others() -> None:
 
 
 def test_explain_says_what_the_feed_is_though_a_model_ranks() -> None:
-    told = story(Settings())
+    told = story(Settings(models=Models(deadline_ms=1e6)))
     told.pipeline.ranker.line_up = LineUp((version_of(model(), told.settings),))
     explained = told.explainer.explain("v", NOW + HOUR)
     assert explained is not None

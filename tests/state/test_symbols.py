@@ -27,6 +27,7 @@ def test_ids_are_numbered_as_they_are_first_met(batches: list[list[str]], torn: 
             saved, symbols = symbols.columns(), Symbols()
             symbols.restore(saved)
     assert list(symbols.names) == list(plain) == symbols.names[:]
+    assert symbols.names_of(np.arange(len(plain))[::-1]) == list(plain)[::-1]
     bounds, data = symbols.encoded
     assert data.tobytes() == b"".join(name.encode("utf-8", "surrogatepass") for name in plain)
     assert len(bounds) == len(plain) + 1
