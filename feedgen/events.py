@@ -66,6 +66,7 @@ class PostAttrs(Struct):
     min_age: Annotated[int, Meta(ge=0, le=200)] | UnsetType = UNSET
     sensitive: bool | UnsetType = UNSET
     location: _Text | UnsetType = UNSET
+    embedding: Annotated[list[Annotated[float, Meta(ge=-1e9, le=1e9)]], Meta(max_length=1_024)] | UnsetType = UNSET
 
 
 class UserAttrs(Struct):
@@ -76,6 +77,12 @@ class UserAttrs(Struct):
     birth_year: Annotated[int, Meta(ge=1_850, le=2_200)] | UnsetType = UNSET
     verified: bool | UnsetType = UNSET
     location: _Text | UnsetType = UNSET
+
+
+class LoginAttrs(Struct):
+    """attrs of `login`."""
+
+    device: _Text | UnsetType = UNSET
 
 
 class ReviewAttrs(Struct):
@@ -101,6 +108,7 @@ ATTRS: Final[dict[str, type[Struct]]] = {
     "post": PostAttrs,
     "edit": PostAttrs,
     "user": UserAttrs,
+    "login": LoginAttrs,
     "review": ReviewAttrs,
     "dwell": DwellAttrs,
     "view": ListAttrs,

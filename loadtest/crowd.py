@@ -66,8 +66,9 @@ def posts_into(state: State, crowd: Crowd) -> None:
         bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
         kept = np.stack([np.ones(len(posts), np.bool_), counts == 2], axis=1)
         nothing = np.zeros(len(posts), np.uint8)
-        language = np.full(len(posts), NONE, np.int32)
-        said = Described(language, nothing, nothing.astype(np.bool_), nothing, bounds, topics[about[kept]])
+        unsaid = np.full(len(posts), NONE, np.int32)
+        fields = unsaid, nothing, nothing.astype(np.bool_), nothing, unsaid, unsaid
+        said = Described(*fields, bounds, topics[about[kept]])
         bulk.posts(posts, author, crowd.created[rows], said)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from feedgen.config import Settings
 from feedgen.events import ENGAGEMENTS, FEEDBACK, Event
+from feedgen.state.logins import device_code
 
 HOUR_S, DAY_S = 3_600, 86_400
 TOPICS_MAX = 16
@@ -70,6 +71,7 @@ class StateTwin:
     """Viewer, post, day; likewise what was served."""
     served: list[tuple[str, str, int]] = field(default_factory=list)
     logins: dict[str, float] = field(default_factory=dict)
+    devices: dict[str, int] = field(default_factory=dict)
     active: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +86,9 @@ class StateTwin:
             if event.type == "user":
                 twin.about[event.actor].update(event.attrs)
             elif event.type == "login":
+                code = device_code(event.attrs.get("device"))
+                again = twin.logins.get(event.actor) == event.ts
+                twin.devices[event.actor] = max(code, twin.devices[event.actor]) if again else code
                 twin.logins[event.actor] = event.ts
         twin._relate(in_time)
         twin._write(in_time)

@@ -8,7 +8,7 @@ import numpy as np
 
 from feedgen.feed.record import Bulk, encode_bulk
 from feedgen.pipeline import Pipeline
-from feedgen.state.attributes import MEDIA, NONE
+from feedgen.state.attributes import MEDIA, NONE, PostAttributes
 from feedgen.state.engagement import KINDS
 from feedgen.state.graph import MUTE
 from feedgen.state.posts import UNKNOWN
@@ -17,11 +17,12 @@ from feedgen.state.toggles import Toggles
 from tests.worlds import DAY
 
 TOLD: Final = {
-    *("users", "post_ids", "watermark", "logins.last", "logins.active"),
+    *("users", "post_ids", "watermark", "logins.last", "logins.device", "logins.active"),
     *(f"graph.{name}" for name in ("follows", "bars", "followers", "barred")),
     *(f"posts.{name}" for name in ("author", "created", "deleted", "withheld", "reviews", "event", "ids", "recent")),
     *("posts.engaged", "posts.viewed"),
-    *(f"about_posts.{name}" for name in ("language", "min_age", "sensitive", "media")),
+    *(f"about_posts.{name}" for name in ("language", "min_age", "sensitive", "media", "length")),
+    *(f"about_posts.{name}" for name in ("location", "embeddings")),
     *(f"about_posts.{name}" for name in ("topics", "topic_at", "topic_count", "posts_about", "edits")),
     *(f"about_users.{name}" for name in ("language", "birth_year", "utc_offset_min", "verified", "location")),
     *("about_users.stamps", "about_users.locations"),
@@ -62,7 +63,7 @@ def told(state: State, now: float) -> dict[str, Any]:
         "engagement": _engagement(state),
         "impressions": _impressions(state),
         "logins": sorted(
-            (name, state.logins.last(user), state.logins.last_active(user))
+            (name, state.logins.last(user), state.logins.device(user), state.logins.last_active(user))
             for user, name in enumerate(state.users.names)
         ),
     }
@@ -138,12 +139,15 @@ def _about_posts(state: State) -> dict[str, Any]:
     about, name = state.about_posts, state.post_ids.name
     starts, counts, topics = about.topics
     topic_of, language_of = state.topic_names.name, state.languages.name
+    location_of = state.about_users.locations.name
     return {
         "fields": sorted(
-            (name(post), None if language == NONE else language_of(language), min_age, sensitive, MEDIA[media],
+            (name(post), None if language == NONE else language_of(language), min_age, sensitive, MEDIA[media], length,
+             None if location == NONE else location_of(location), embedding_of(about, post),
              [topic_of(topic) for topic in topics[start : start + count].tolist()])
-            for post, (language, min_age, sensitive, media, start, count) in enumerate(
-                rows_of(about.language, about.min_age, about.sensitive, about.media, starts, counts)
+            for post, (language, min_age, sensitive, media, length, location, start, count) in enumerate(
+                rows_of(about.language, about.min_age, about.sensitive, about.media, about.length, about.location,
+                        starts, counts)
             )
         ),
         "edits": sorted(
@@ -164,7 +168,18 @@ def _said(state: State, field: int, value: int) -> Any:
     if name == "topics":
         start, count = value >> 8, value & 0xFF
         return [state.topic_names.name(topic) for topic in about.topics[2][start : start + count].tolist()]
-    return state.languages.name(value) if name == "language" and value != NONE else value
+    if name == "embedding":
+        start, size = value >> 12, value & 0xFFF
+        return about.embeddings._numbers.values[start : start + size].tolist()
+    names = {"language": state.languages, "location": state.about_users.locations}
+    return names[name].name(value) if name in names and value != NONE else value
+
+
+def embedding_of(about: PostAttributes, post: int) -> list[int]:
+    """The numbers kept of it."""
+    which = np.array([post])
+    found: list[int] = about.embeddings.of(which, int(about.embeddings.sizes(which)[0]))[0].tolist()
+    return found
 
 
 def _engagement(state: State) -> dict[str, Any]:

@@ -61,7 +61,9 @@ MOMENTS: Final = (
 _TOPICS: Final = ((), ("tea",), ("tea",), ("jazz", "tea", "jazz"))
 _ABOUT: Final[tuple[dict[str, Any], ...]] = (
     {}, {"media": "image"}, {"language": "de"}, {"language": "en", "media": "video"}, {"sensitive": True},
-    {"min_age": 18}, {"language": "fr", "sensitive": False}, {"media": "image"}, {"media": "none"},
+    {"min_age": 18, "embedding": [3.0, -4.0]}, {"language": "fr", "sensitive": False, "embedding": [1, 0.5]},
+    {"media": "image", "location": "Kyiv"}, {"media": "none", "length": 200, "embedding": []},
+    {"embedding": [-0.25, 1e-3]}, {"location": "Oslo", "embedding": [0.1, 0.2, -9]},
 )  # fmt: skip
 _FIELDS: Final = (len(_TYPES), len(PEOPLE), len(PEOPLE) - 1, len(POSTS), len(POSTS), len(MOMENTS), len(_TOPICS))
 
@@ -82,14 +84,15 @@ def _event(number: int, drawn: int) -> Event:
         "user": (
             {"birth_year": 2_020},
             {"birth_year": 1_980, "language": "de"},
-            {"language": "en"},
-            {"language": "fr"},
+            {"language": "en", "location": "Oslo"},
+            {"language": "fr", "location": "Kyiv"},
         )[other],
         "post": {"topics": topics, **_ABOUT[digits[4] % len(_ABOUT)]},
         "edit": {"topics": topics} if other else {"length": 3, **_ABOUT[digits[4] % len(_ABOUT)]},
         "view": {"objects": [POSTS[digits[3]], POSTS[digits[4]]]},
         "serve": {"objects": [POSTS[digits[4]], POSTS[digits[3]]]},
         "dwell": {"value": 2.5},
+        "login": ({}, {"device": "phone"}, {"device": "fridge"}, {"device": "tv"})[other],
         "review": {"state": ("pending", "approved", "rejected", "approved")[other]},
     }.get(kind, {})
     raw = {"id": f"e{number}", "type": kind, "ts": MOMENTS[digits[5]], "actor": actor, "object": target, "attrs": attrs}

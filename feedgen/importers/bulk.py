@@ -16,9 +16,10 @@ from feedgen.errors import ImportFailed
 from feedgen.events import FUTURE_MAX_S
 from feedgen.importers.arrowrows import ArrowRows
 from feedgen.importers.source import readable
-from feedgen.state.attributes import MEDIA, NONE, Described
+from feedgen.state.attributes import LONGEST, MEDIA, NONE, Described
 from feedgen.state.bulk import Bulk
 from feedgen.state.engagement import KINDS
+from feedgen.state.logins import DEVICES
 from feedgen.state.state import State
 
 TABLES: Final = ("users", "posts", "follows", "logins", "views", "engagements")
@@ -33,7 +34,8 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
 }
 _POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "users": ("ts", "utc_offset_min", "language", "birth_year", "verified", "location"),
-    "posts": ("topics", "media", "language", "min_age", "sensitive"),
+    "posts": ("topics", "media", "language", "min_age", "sensitive", "length", "location"),
+    "logins": ("device",),
 }
 _ROWS: Final = 1 << 20
 
@@ -129,15 +131,21 @@ class BulkReader:
         bounds, topics = np.zeros(count + 1, np.int64), np.empty(0, np.int32)
         if has("topics"):
             bounds, topics = rows.topics(state.topic_names, "topics")
-        language, min_age, media = np.full(count, NONE, np.int32), np.zeros(count, np.int32), np.zeros(count, np.int32)
+        language, location, length = np.full((3, count), NONE, np.int32)
+        min_age, media = np.zeros((2, count), np.int32)
         if has("language"):
             language = rows.texts(state.languages, "language", empty_is_none=True)
         if has("min_age"):
             min_age = rows.numbers("min_age", (0, 200))
         if has("media"):
             media = rows.choices("media", MEDIA, absent=0)
+        if has("length"):
+            length = np.where(rows.given("length"), rows.numbers("length", (0, LONGEST)), NONE)
+        if has("location"):
+            location = rows.texts(state.about_users.locations, "location", empty_is_none=True)
         sensitive = rows.flags("sensitive") if has("sensitive") else np.zeros(count, np.bool_)
-        about = Described(language, min_age.astype(np.uint8), sensitive, media.astype(np.uint8), bounds, topics)
+        fields = language, min_age.astype(np.uint8), sensitive, media.astype(np.uint8), length, location
+        about = Described(*fields, bounds, topics)
         bulk.posts(rows.ids(state.post_ids, "id"), rows.ids(state.users, "author"), self._moments(rows), about)
 
     def _follows(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
@@ -146,7 +154,8 @@ class BulkReader:
         bulk.follows(viewers, authors, self._moments(rows))
 
     def _logins(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
-        bulk.logins(rows.ids(state.users, "viewer"), self._moments(rows))
+        devices = rows.choices("device", DEVICES, absent=-1) + 1 if rows.has("device") else np.zeros(rows.count)
+        bulk.logins(rows.ids(state.users, "viewer"), self._moments(rows), devices.astype(np.uint8))
 
     def _views(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
         bulk.views(rows.ids(state.users, "viewer"), rows.ids(state.post_ids, "post"), self._moments(rows))

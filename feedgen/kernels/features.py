@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import ln, signed_ln1p
-from feedgen.kernels.marks import Marks, Past, list_of
+from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.epoch import PRIOR_VIEWS
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
+from feedgen.state.lists import list_of
 
 ROWS: Final = len(FEATURES)
 _DAY_HOURS: Final = WINDOWS["1d"]

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, PostColumns, Rules, Viewers
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, Marks, list_of
+from feedgen.kernels.marks import GROWN, SEEN, Marks
 from feedgen.state.attributes import NONE
+from feedgen.state.lists import list_of
 
 FILTERS: Final = ("own", "deleted", "withheld", "age", "sensitive", "language", "blocked", "hidden", "seen")
 KEPT: Final = -1

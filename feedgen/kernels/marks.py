@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.picking import Keys, picked
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
-from feedgen.state.lists import Spans
+from feedgen.state.lists import Spans, list_of
 from feedgen.state.moments import time_of
 
 VIEWED: Final = 1
@@ -40,14 +40,6 @@ class Past(NamedTuple):
     viewed: NDArray[np.int32]
     day: NDArray[np.int64]
     favoured: NDArray[np.int32]
-
-
-@inner
-def list_of(spans: Spans, owner: int) -> NDArray[np.int32]:
-    """The owner's list; a view."""
-    if owner >= len(spans.starts):
-        return spans.values[:0]
-    return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
 
 
 @inner

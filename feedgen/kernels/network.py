@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import list_of
+from feedgen.state.lists import list_of
 
 
 class Network(NamedTuple):

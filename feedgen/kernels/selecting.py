@@ -9,11 +9,12 @@ from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.features import ROWS, fill, mark_beyond_rate
 from feedgen.kernels.filters import keep
-from feedgen.kernels.marks import Marks, Past, clean, favoured, list_of, mark_grown, mark_near, times_of, viewed
+from feedgen.kernels.marks import Marks, Past, clean, favoured, mark_grown, mark_near, times_of, viewed
 from feedgen.kernels.network import network_of
 from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.sources import gather
 from feedgen.kernels.taste import taste
+from feedgen.state.lists import list_of
 
 
 class Tally(NamedTuple):

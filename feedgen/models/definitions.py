@@ -16,6 +16,7 @@ from feedgen.ranking.inputs import INPUTS, Inputs
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.state.engagement import hour_of
+from feedgen.state.logins import DEVICES
 from feedgen.state.state import State
 
 _DAY_S: Final = 86_400.0
@@ -82,19 +83,25 @@ def _events() -> Iterator[Event]:
         return Event(f"d{number}", kind, ts, actor, target, attrs)
 
     for person in range(_PEOPLE):
-        yield event("user", at(300), f"u{person}", None, birth_year=1960 + 3 * person, language=("en", "de")[of(2)])
+        said = {"language": ("en", "de")[of(2)], "location": f"l{of(3)}", "verified": of(2) == 0}
+        yield event("user", at(300), f"u{person}", None, birth_year=1960 + 3 * person, **said)
         for _ in range(5):
             other = (person + 1 + of(_PEOPLE - 1)) % _PEOPLE
             yield event("follow", at(200), f"u{person}", f"u{other}")
     for post in range(_POSTS):
         topics = [f"t{of(9)}" for _ in range(of(4))]
-        about = {"topics": topics, "media": ("none", "image", "video", "link")[of(4)], "length": of(900)}
+        about: dict[str, Any] = {
+            "topics": topics,
+            "media": ("none", "image", "video", "link")[of(4)],
+            "length": of(900),
+        }
+        about |= {"location": f"l{of(3)}", "embedding": [of(200) - 100 for _ in range(3)]}
         yield event("post", at(60), f"u{of(_PEOPLE)}", f"p{post}", language=("en", "de")[of(2)], **about)
     for _ in range(_DEEDS):
         kind, actor = _KINDS[of(len(_KINDS))], f"u{of(_PEOPLE)}"
         if kind == "view":
             yield event(kind, at(30), actor, None, objects=[f"p{of(_POSTS)}" for _ in range(4)])
         elif kind == "login":
-            yield event(kind, at(30), actor)
+            yield event(kind, at(30), actor, device=DEVICES[of(len(DEVICES))])
         else:
             yield event(kind, at(40), actor, f"p{of(_POSTS)}", **({"value": 3.0} if kind == "dwell" else {}))

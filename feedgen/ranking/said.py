@@ -10,6 +10,7 @@ from feedgen.ranking.socialrank import SocialRank
 from feedgen.selection.context import ViewerContext
 from feedgen.state.attributes import MEDIA, NONE, UNSAID
 from feedgen.state.columns import ragged
+from feedgen.state.logins import DEVICES
 from feedgen.state.state import State
 
 _INF: Final = float("inf")
@@ -18,6 +19,16 @@ SIGNALS: Final = (
     Signal("media", "0 none, 1 image, 2 video, 3 link", 0, 3, "never", "what the post shows"),
     Signal("link", "0 or 1", 0, 1, "never", "whether it shows a link"),
     Signal("own_language", "0 or 1", 0, 1, "either not known", "whether the post is in the viewer's language"),
+    Signal("post_place", "0 or 1", 0, 1, "either not known", "whether the post is of where the viewer is"),
+    Signal("length", "as the post says", 0, _INF, "not known", "of the post"),
+    Signal(
+        "device",
+        ", ".join(f"{code} {name}" for code, name in enumerate(DEVICES, 1)),
+        1,
+        len(DEVICES),
+        "not known",
+        "what the viewer logged in on last",
+    ),
     Signal("own_place", "0 or 1", 0, 1, "either not known", "whether the author is where the viewer is"),
     Signal("own_age", "years", 0, 10_000, "either not known", "between the viewer's year of birth and the author's"),
     Signal("verified", "0 or 1", 0, 1, "not known", "whether the author is verified"),
@@ -53,14 +64,17 @@ class Said:
         found = np.empty((len(posts), len(SIGNALS)), np.float32)
         found[:, 0], found[:, 1] = media, media == MEDIA.index("link")
         found[:, 2] = _alike(about.language[posts], state.about_users.language(context.viewer))
-        found[:, 3:10] = self._of_authors(context, authors)[each]
-        found[:, 10:] = np.nan
+        found[:, 3] = _alike(about.location[posts], state.about_users.location(context.viewer))
+        found[:, 4] = np.where(about.length[posts] == NONE, np.nan, about.length[posts])
+        found[:, 5] = state.logins.device(context.viewer) or np.nan
+        found[:, 6:13] = self._of_authors(context, authors)[each]
+        found[:, 13:] = np.nan
         seen, everyone = context.viewed[0], state.posts.viewed.by_post
         if len(seen):
             shown = np.bincount(state.posts.author[seen] + 1, minlength=len(state.users) + 1)[1:]
-            found[:, 10] = shown[authors][each]
+            found[:, 13] = shown[authors][each]
         if self._any_views(everyone):
-            found[:, 11] = everyone[posts]
+            found[:, 14] = everyone[posts]
         return found
 
     def _any_views(self, everyone: NDArray[np.int32]) -> bool:
@@ -90,10 +104,11 @@ class Said:
         return rows
 
 
-def _alike(languages: NDArray[np.int32], own: int) -> NDArray[np.float64]:
+def _alike(codes: NDArray[np.int32], own: int) -> NDArray[np.float64]:
+    """Whether a post's language, or place, is the viewer's; NaN where one is NONE."""
     if own == NONE:
-        return np.full(len(languages), np.nan)
-    alike: NDArray[np.float64] = np.where(languages == NONE, np.nan, languages == own)
+        return np.full(len(codes), np.nan)
+    alike: NDArray[np.float64] = np.where(codes == NONE, np.nan, codes == own)
     return alike
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.config import Ranking
-from feedgen.ranking import said
-from feedgen.ranking.groups.columns import DAY_S, SPAN_DAYS, Columns, Moment, Scratch
+from feedgen.ranking import likeness, said
+from feedgen.ranking.groups import kinds
+from feedgen.ranking.groups.columns import DAY_S, HOUR_S, SPAN_DAYS, Columns, Moment, Scratch
 from feedgen.ranking.groups.sweep import GROUPS as SWEPT
 from feedgen.ranking.groups.sweep import SIGNALS as SWEPT_SIGNALS
 from feedgen.ranking.groups.sweep import sweep
@@ -21,8 +22,8 @@ from feedgen.selection.epoch import Epoch
 from feedgen.state.state import State
 
 MISSING: Final = np.float32(np.nan)
-GROUPS: Final = (*SWEPT, said)
-SIGNALS: Final = (*SWEPT_SIGNALS, *said.SIGNALS)
+GROUPS: Final = (*SWEPT, kinds, said, likeness)
+SIGNALS: Final = (*SWEPT_SIGNALS, *kinds.SIGNALS, *said.SIGNALS, *likeness.SIGNALS)
 NAMES: Final = tuple(signal.name for signal in SIGNALS)
 
 
@@ -57,7 +58,8 @@ class Signals:
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
         """float32, shape (posts, SIGNALS).
 
-        O(what the viewer engaged with + what others did with the viewer's posts + AUTHOR_POSTS × authors of `posts`);
+        O(what the viewer engaged with + what others did with the viewer's posts and with `posts` + AUTHOR_POSTS ×
+        authors of `posts`);
         the first time in an epoch also O(topics).
         """
         swept = np.empty((len(posts), len(SWEPT_SIGNALS)), np.float32)  # contiguous, so that it is compiled once
@@ -69,7 +71,10 @@ class Signals:
         except BaseException:
             self._room = _Room()  # one that stops half-way, for want of memory, leaves its marks behind
             raise
-        return np.column_stack((swept, self._said.matrix(context, posts)))
+        counted = np.empty((len(posts), len(kinds.SIGNALS)), np.float32)
+        kinds.count(columns.by_post, context.near, context.viewer, int(moment.now // HOUR_S), posts, counted)
+        about = self._said.matrix(context, posts), likeness.likeness(state, context, posts)
+        return np.column_stack((swept, counted, *about))
 
     def _columns_at(self, epoch: Epoch) -> Columns:
         """The same for all viewers of an epoch. Two threads may both put them together, and get the same."""

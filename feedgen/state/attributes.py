@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.edits import Edits
+from feedgen.state.embeddings import Embeddings
 from feedgen.state.stamps import Stamps
 from feedgen.state.symbols import Symbols
 
 NONE: Final = -1
-"""No language given, no birth year given."""
+"""Not given: a language, a birth year, a length, a place."""
+LONGEST: Final = (1 << 31) - 1
+"""What a greater length is taken for."""
 TOPICS_MAX: Final = 16
 """Topics of a post that count, the first ones given; more are kept in the log only."""
 UNSAID: Final = -(1 << 31)
@@ -21,19 +24,23 @@ MEDIA: Final = ("none", "image", "video", "link")
 
 
 class PostAttributes(Composite):
-    """By dense post index: `language` int32 or NONE, `min_age` and `media` uint8, `sensitive` bool, and the topics.
+    """By dense post index: `language`, `length` and `location` int32 or NONE, `min_age` and `media` uint8, `sensitive`
+    bool, the topics and the embedding.
 
-    A post's own event sets every field, given or not; an edit dated at or after it sets those it names. 16 bytes a post
-    and 4 a topic of it; each time topics are set anew, 4 each again.
+    A post's own event sets every field, given or not; an edit dated at or after it sets those it names. 32 bytes a post
+    and 4 a topic of it; each time topics are set anew, 4 each again, and so with embeddings.
     """
 
-    def __init__(self, topic_names: Symbols, languages: Symbols) -> None:
+    def __init__(self, topic_names: Symbols, languages: Symbols, locations: Symbols) -> None:
         self._topic_names = topic_names
         self._languages = languages
         self._language = Column(np.int32, NONE)
         self._min_age = Column(np.uint8)
         self._sensitive = Column(np.bool_, False)
         self._media = Column(np.uint8)
+        self._length = Column(np.int32, NONE)
+        self._location = Column(np.int32, NONE)
+        self.embeddings = Embeddings()
         self._topic_at = Column(np.int64)
         self._topic_count = Column(np.uint8)
         self._topics = Column(np.int32)
@@ -45,6 +52,9 @@ class PostAttributes(Composite):
             "min_age": (int, self._min_age.__setitem__),
             "sensitive": (int, self._sensitive.__setitem__),
             "media": (MEDIA.index, self._media.__setitem__),
+            "length": (lambda length: min(length, LONGEST), self._length.__setitem__),
+            "location": (lambda name: locations.intern(name) if name else NONE, self._location.__setitem__),
+            "embedding": (self.embeddings.keep, self.embeddings.put),
         }
         self._empty: dict[str, Any] = {
             "topics": (),
@@ -52,6 +62,9 @@ class PostAttributes(Composite):
             "min_age": 0,
             "sensitive": False,
             "media": MEDIA[0],
+            "length": NONE,
+            "location": None,
+            "embedding": (),
         }
 
     def _parts(self) -> Mapping[str, Part]:
@@ -60,6 +73,9 @@ class PostAttributes(Composite):
             "min_age": self._min_age,
             "sensitive": self._sensitive,
             "media": self._media,
+            "length": self._length,
+            "location": self._location,
+            "embeddings": self.embeddings,
             "topic_at": self._topic_at,
             "topic_count": self._topic_count,
             "topics": self._topics,
@@ -74,10 +90,13 @@ class PostAttributes(Composite):
             self._min_age,
             self._sensitive,
             self._media,
+            self._length,
+            self._location,
             self._topic_at,
             self._topic_count,
         ):
             column.reach(count)
+        self.embeddings.reach(count)
 
     def create(self, post: int, ts: float, attrs: dict[str, Any]) -> None:
         """The post's own event, or an earlier one that takes its place. O(fields + edits near it)."""
@@ -110,8 +129,8 @@ class PostAttributes(Composite):
         self._topics.extend(topics.astype(np.int32))
         self._topic_at.values[posts] = start + bounds[:-1] - bounds[0]
         self._topic_count.values[posts] = counts
-        columns = self._language, self._min_age, self._sensitive, self._media
-        for column, values in zip(columns, (about.language, about.min_age, about.sensitive, about.media), strict=True):
+        columns = self._language, self._min_age, self._sensitive, self._media, self._length, self._location
+        for column, values in zip(columns, about[: len(columns)], strict=True):
             column.values[posts] = values
         self._posts_about.reach(len(self._topic_names))
         self._posts_about.values[:] += np.bincount(topics, minlength=len(self._topic_names))
@@ -153,6 +172,16 @@ class PostAttributes(Composite):
         return self._media.values
 
     @property
+    def length(self) -> NDArray[np.int32]:
+        """As the post says, 2³¹ − 1 at most, NONE where it says nothing; by post; a view until the next fold."""
+        return self._length.values
+
+    @property
+    def location(self) -> NDArray[np.int32]:
+        """Index of the place, as in UserAttributes.locations, or NONE; by post; a view until the next fold."""
+        return self._location.values
+
+    @property
     def topics(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
         """(first position, how many) by post, and the topics they point into; views until the next fold."""
         return self._topic_at.values, self._topic_count.values, self._topics.values
@@ -166,13 +195,15 @@ class PostAttributes(Composite):
 
 
 class Described(NamedTuple):
-    """What posts say about themselves, parallel: indices of languages or NONE, places in MEDIA; the topics of post n
-    are `topics[topic_bounds[n]:topic_bounds[n + 1]]`."""
+    """What posts say about themselves, parallel: indices of languages and places, lengths, or NONE; `media` by place in
+    MEDIA; the topics of post n are `topics[topic_bounds[n]:topic_bounds[n + 1]]`."""
 
     language: NDArray[np.int32]
     min_age: NDArray[np.uint8]
     sensitive: NDArray[np.bool_]
     media: NDArray[np.uint8]
+    length: NDArray[np.int32]
+    location: NDArray[np.int32]
     topic_bounds: NDArray[np.int64]
     topics: NDArray[np.int32]
 
@@ -280,7 +311,14 @@ class UserAttributes(Composite):
 
     def language(self, user: int) -> int:
         """Index of the user's language, NONE if it is not known. O(1)."""
-        known = self._known["language"].value
+        return self._index(user, "language")
+
+    def location(self, user: int) -> int:
+        """Index of the user's place, NONE if it is not known. O(1)."""
+        return self._index(user, "location")
+
+    def _index(self, user: int, field: str) -> int:
+        known = self._known[field].value
         code = int(known[user]) if user < known.count else UNSAID
         return NONE if code == UNSAID else code
 

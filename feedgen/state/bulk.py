@@ -77,10 +77,10 @@ class Bulk:
         self._state.impressions.see_many(viewers, posts, ts, bulk=True)
         self._reach()
 
-    def logins(self, viewers: Indices, ts: Floats) -> None:
-        """When viewers logged in."""
+    def logins(self, viewers: Indices, ts: Floats, devices: NDArray[np.uint8] | None = None) -> None:
+        """When viewers logged in, and on what (codes, see Logins)."""
         self._state.logins.act_many(viewers, ts)
-        self._state.logins.login_many(viewers, ts)
+        self._state.logins.login_many(viewers, ts, devices)
 
     def _reach(self) -> None:
         self._state.posts.reach()

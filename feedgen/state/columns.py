@@ -125,11 +125,6 @@ class Composite:
             part.restore(own)
 
 
-def bytes_of(part: Part) -> int:
-    """What the part's columns hold; room to grow is not counted, as it takes no memory before it is used."""
-    return sum(values.nbytes for values in part.columns().values())
-
-
 def ragged(
     starts: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from feedgen.state.arena import Arena
 from feedgen.state.columns import Arrays, Column, ragged
+from feedgen.state.compiled import inner
 from feedgen.state.rooms import append_all
 
 
@@ -17,6 +18,14 @@ class Spans(NamedTuple):
     starts: NDArray[np.int64]
     counts: NDArray[np.int32]
     values: NDArray[Any]
+
+
+@inner
+def list_of(spans: Spans, owner: int) -> NDArray[Any]:
+    """The owner's list, for compiled functions; a view."""
+    if owner >= len(spans.starts):
+        return spans.values[:0]
+    return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
 
 
 class Lists:

@@ -16,7 +16,7 @@ from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.engagement import KIND, KINDS, Decay, Engagement, by_half_life
 from feedgen.state.graph import BLOCK, MUTE, Graph
 from feedgen.state.impressions import Impressions
-from feedgen.state.logins import Logins
+from feedgen.state.logins import Logins, device_code
 from feedgen.state.posts import Posts
 from feedgen.state.presence import DEED, VISITS, Presence
 from feedgen.state.symbols import Symbols
@@ -56,8 +56,8 @@ class State(Composite):
         self.changes = Changes()
         retention_s = settings.retention_days * _DAY_S
         self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.changes)
-        self.about_posts = PostAttributes(self.topic_names, self.languages)
         self.about_users = UserAttributes(self.languages)
+        self.about_posts = PostAttributes(self.topic_names, self.languages, self.about_users.locations)
         popularity = Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours))
         self.engagement = Engagement(popularity, self.posts.engaged, self.changes)
         seen = settings.seen_days, settings.seen_per_viewer
@@ -79,7 +79,7 @@ class State(Composite):
             **dict.fromkeys(("hide", "report", "not_interested"), self._reject),
             "view": self._view,
             "serve": self._serve,
-            "login": lambda _, actors, ts: self.logins.login_many(actors, ts),
+            "login": self._login,
         }
 
     def _parts(self) -> Mapping[str, Part]:
@@ -211,6 +211,10 @@ class State(Composite):
 
     def _serve(self, events: Sequence[Event], actors: Ints, ts: Floats) -> None:
         self.impressions.served.add_many(*self._lists(events, actors, ts))
+
+    def _login(self, events: Sequence[Event], actors: Ints, ts: Floats) -> None:
+        devices = [device_code(event.attrs.get("device")) for event in events]
+        self.logins.login_many(actors, ts, np.array(devices, np.uint8))
 
     def _lists(self, events: Sequence[Event], actors: Ints, ts: Floats) -> tuple[Ints, Ints, Floats]:
         """Viewer, post and time of each post in a list."""

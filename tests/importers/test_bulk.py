@@ -61,13 +61,17 @@ def drawn(rng: random.Random) -> Rows:
                 "language": some(("en", "fr", "")),
                 "min_age": some((0, 18)),
                 "sensitive": some((True, False)),
+                "length": some((0, 7, (1 << 31) - 1)),
+                "location": some(("here", "")),
             }
             for post in rng.sample(posts, rng.randrange(16))
         ],
         "follows": [
             dict(zip(("viewer", "author", "ts"), (*rng.sample(people, 2), ts()), strict=True)) for _ in range(12)
         ],
-        "logins": [{"viewer": rng.choice(people), "ts": ts()} for _ in range(4)],
+        "logins": [
+            {"viewer": rng.choice(people), "ts": ts(), "device": some(("phone", "other", "tv"))} for _ in range(4)
+        ],
         "views": [{"viewer": rng.choice(people), "post": rng.choice(posts), "ts": ts()} for _ in range(20)],
         "engagements": [
             {"viewer": rng.choice(people), "post": rng.choice(posts), "kind": rng.choice(KINDS), "ts": ts()}
@@ -84,12 +88,12 @@ def as_events(rows: Rows) -> list[Event]:
         return {name: row[name] for name in names if row.get(name) is not None}
 
     users = ("language", "birth_year", "verified", "location", "utc_offset_min")
-    posts = ("topics", "media", "language", "min_age", "sensitive")
+    posts = ("topics", "media", "language", "min_age", "sensitive", "length", "location")
     meant: dict[str, Callable[[dict[str, Any]], Event]] = {
         "users": lambda row: Event("", "user", row["ts"], row["id"], None, said(row, *users)),
         "posts": lambda row: Event("", "post", row["ts"], row["author"], row["id"], said(row, *posts)),
         "follows": lambda row: Event("", "follow", row["ts"], row["viewer"], row["author"]),
-        "logins": lambda row: Event("", "login", row["ts"], row["viewer"]),
+        "logins": lambda row: Event("", "login", row["ts"], row["viewer"], None, said(row, "device")),
         "views": lambda row: Event("", "view", row["ts"], row["viewer"], None, {"objects": [row["post"]]}),
         "engagements": lambda row: Event("", row["kind"], row["ts"], row["viewer"], row["post"]),
     }

@@ -7,7 +7,8 @@ from typing import Any
 from feedgen.ranking.groups.columns import AUTHOR_POSTS, DELAYS, SPAN_DAYS
 from feedgen.ranking.groups.ranks import RANKED
 from feedgen.selection.context import ViewerContext
-from feedgen.state.engagement import AGAINST
+from feedgen.state.engagement import AGAINST, KINDS
+from tests.whole import embedding_of
 
 HOUR = 3_600.0
 DAY = 86_400.0
@@ -69,7 +70,8 @@ class Twin:
             author = int(self.state.posts.author[post])
             by = self.written_by(author)
             row = viewer | self.author(author, by) | self.around(post, by) | self.about_it(post, by)
-            row |= self.said(post, author)
+            row |= self.done_with(post) | self.said(post, author)
+            row["likeness"] = self.likeness(post)
             row["author_hazard"] = hazard([self.first[p] - self.created[p] for p in self.met(by)], self.age(post))
             row["viewer_hazard"] = self.viewer_hazard(self.age(post))
             found.append(row)
@@ -203,6 +205,7 @@ class Twin:
         weights = [self.weight(p) for p in met]
         if same:
             row["topic_weight"] = sum(weights)
+            row["topic_met"] = (len(met) + 1) / (len(same) + 2)
             row["topic_open"] = float(sum(not self.known(p) and self.age(p) < 30 * DAY for p in same))
         if met:
             delays = [log1p(max(self.first[p] - self.created[p], 0) / HOUR) for p in met]
@@ -214,6 +217,41 @@ class Twin:
         row["viewer_topic_ago"] = agos[rarest]
         row["viewer_topics_ago"] = nan if any(map(isnan, agos.values())) else max(agos.values())
         return row
+
+    def done_with(self, post: int) -> Row:
+        kinds = ("like", "comment", "share", "save", "click")
+        row = {f"{kind}_{span}": 0.0 for kind in kinds for span in ("1d", "7d", "ever", "near")}
+        row |= {"near_1d": 0.0, "near_7d": 0.0}
+        followees = set(self.context.followees.tolist())
+        _, rows = self.state.engagement.of_posts(_array(post))
+        for viewer, hour, number, sign in zip(rows.viewer, rows.hour, rows.kind, rows.sign, strict=True):
+            if (kind := KINDS[number]) not in kinds:
+                continue
+            spans = [name for name, hours in (("1d", 24), ("7d", 168), ("ever", inf)) if self.hour - hour <= hours]
+            for span in spans:
+                row[f"{kind}_{span}"] += sign
+            if int(viewer) in followees:
+                row[f"{kind}_near"] += sign
+                for span in spans[:-1]:
+                    row[f"near_{span}"] += sign
+        return row
+
+    def likeness(self, post: int) -> float:
+        """Straight from the posts' kept numbers, in floating point."""
+        own = self.embedding(post)
+        taste = [0.0 for _ in own]
+        for other, hour, sign in zip(
+            self.context.engaged.post.tolist(), self.context.engaged.hour, self.context.engaged.sign, strict=True
+        ):
+            numbers, age = self.embedding(other), max(self.hour - hour, 0)
+            if len(numbers) == len(own) and age <= 90 * 24:
+                weight = sign * 2 ** (-age / 720) / sqrt(sum(number * number for number in numbers)) if numbers else 0
+                taste = [whole + weight * number for whole, number in zip(taste, numbers, strict=True)]
+        lengths = sqrt(sum(n * n for n in own)) * sqrt(sum(n * n for n in taste))
+        return sum(a * b for a, b in zip(own, taste, strict=True)) / lengths if lengths > 1e-9 else nan
+
+    def embedding(self, post: int) -> list[int]:
+        return embedding_of(self.state.about_posts, post)
 
     def said(self, post: int, author: int) -> Row:
         about, users, viewer = self.state.about_posts, self.state.about_users, self.context.viewer
@@ -229,6 +267,11 @@ class Twin:
             "media": float(about.media[post]),
             "link": float(about.media[post] == 3),
             "own_language": nan if -1 in (language, own) else float(language == own),
+            "post_place": nan
+            if mine["location"] is None or about.location[post] < 0
+            else float(users.locations.name(int(about.location[post])) == mine["location"]),
+            "length": nan if about.length[post] < 0 else float(about.length[post]),
+            "device": float(self.state.logins.device(viewer)) or nan,
             "own_place": nan
             if None in (mine["location"], theirs["location"])
             else float(mine["location"] == theirs["location"]),
@@ -299,6 +342,6 @@ _AROUND = (
     *(f"{span}_{what}" for span in ("hour", "day") for what in ("posts", "met", "mine", "met_ago", "mine_ago")),
 )
 _TOPICS = (
-    *("topic_share", "topics_share", "topic_weight", "topic_delay", "topic_met_ago", "topic_open"),
+    *("topic_share", "topics_share", "topic_weight", "topic_delay", "topic_met_ago", "topic_open", "topic_met"),
     *("viewer_topic", "viewer_rarest", "viewer_topic_ago", "viewer_topics_ago"),
 )

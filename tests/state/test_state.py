@@ -83,7 +83,8 @@ def test_who_is_who_to_whom_is_what_the_plain_twin_says(found: list[Event], seed
         for field in ("language", "birth_year", "utc_offset_min", "verified", "location")
     }
     assert known["logins"] == sorted(
-        (name, twin.logins.get(name, -np.inf), twin.active.get(name, -np.inf)) for name in twin.people
+        (name, twin.logins.get(name, -np.inf), twin.devices.get(name, 0), twin.active.get(name, -np.inf))
+        for name in twin.people
     )
 
 

@@ -16,12 +16,11 @@ from feedgen.ranking.groups.columns import (
     delay_bin,
     hazard,
     hours,
-    list_of,
 )
 from feedgen.ranking.groups.compiled import inner
 from feedgen.ranking.groups.viewer import Past
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
-from feedgen.state.lists import Spans
+from feedgen.state.lists import Spans, list_of
 
 _INF: Final = float("inf")
 COST: Final = "O(AUTHOR_POSTS) an author and O(engagements with the viewer's own posts), once; then O(1) a candidate"

@@ -1,12 +1,12 @@
 """What the loops of the signals read and write: state's columns, the moment, and scratch."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups.compiled import inner
-from feedgen.state.lists import Spans
+from feedgen.state.lists import Spans, list_of
 
 HOUR_S: Final = 3_600.0
 DAY_S: Final = 86_400.0
@@ -65,14 +65,6 @@ class Scratch(NamedTuple):
     met: NDArray[np.int32]
     met_hour: NDArray[np.int32]
     cell: NDArray[np.int32]
-
-
-@inner
-def list_of(spans: Spans, owner: int) -> NDArray[Any]:
-    """The owner's list; a view."""
-    if owner >= len(spans.starts):
-        return spans.values[:0]
-    return spans.values[spans.starts[owner] : spans.starts[owner] + spans.counts[owner]]
 
 
 @inner

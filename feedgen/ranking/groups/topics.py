@@ -32,6 +32,7 @@ SIGNALS: Final = (
         "no topic",
         "of the author's of 30 days about the rarest topic, nobody engaged with",
     ),
+    Signal("topic_met", "share", 0, 1, "no topic", "of the author's about the rarest topic, somebody engaged with"),
     Signal(
         "viewer_topic",
         "ln",
@@ -56,7 +57,8 @@ _COUNT: Final = len(SIGNALS)
 
 
 class Told(NamedTuple):
-    """What became of one author's posts, by number of the topic: fading sums over posts that were engaged with."""
+    """What became of one author's posts, by number of the topic: fading sums over posts that were engaged with; `open`,
+    `posts` and `met` count."""
 
     used: NDArray[np.int32]
     weight: NDArray[np.float64]
@@ -64,6 +66,8 @@ class Told(NamedTuple):
     delay: NDArray[np.float64]
     last: NDArray[np.float64]
     open: NDArray[np.int64]
+    posts: NDArray[np.int64]
+    met: NDArray[np.int64]
 
 
 @inner
@@ -79,6 +83,8 @@ def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[n
         np.zeros(most),
         np.full(most, -_INF),
         np.zeros(most, np.int64),
+        np.zeros(most, np.int64),
+        np.zeros(most, np.int64),
     )
     count = 0
     for post in posts:
@@ -93,6 +99,8 @@ def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[n
                 count += 1
                 cell[topic] = count
             number = cell[topic] - 1
+            told.posts[number] += 1
+            told.met[number] += known
             if known:
                 told.weight[number] += weight
                 told.mine[number] += weight * (scratch.own[post] > 0)
@@ -100,7 +108,7 @@ def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[n
                 told.last[number] = max(told.last[number], first)
             elif moment.now - columns.created[post] < 30 * DAY_S:
                 told.open[number] += 1
-    return Told(told.used[:count], told.weight, told.mine, told.delay, told.last, told.open)
+    return Told(told.used[:count], told.weight, told.mine, told.delay, told.last, told.open, told.posts, told.met)
 
 
 @inner
@@ -137,11 +145,12 @@ def fill(columns: Columns, scratch: Scratch, moment: Moment, told: Told, post: i
     row[1], row[2] = _share(told, number), shares / count
     if number >= 0:
         row[3], row[6] = told.weight[number], told.open[number]
+        row[7] = (told.met[number] + 1.0) / (told.posts[number] + 2.0)
         if told.weight[number] > 0.0:
             row[4], row[5] = told.delay[number] / told.weight[number], hours(moment.now - told.last[number])
-    row[7] = liking / count
-    row[8] = np.log((scratch.met[rarest] + 0.5) / (columns.about[rarest] + 5.0))
+    row[8] = liking / count
+    row[9] = np.log((scratch.met[rarest] + 0.5) / (columns.about[rarest] + 5.0))
     if scratch.met_hour[rarest] > 0:
-        row[9] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
+        row[10] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
     if longest >= 0:
-        row[10] = longest
+        row[11] = longest

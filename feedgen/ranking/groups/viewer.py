@@ -5,9 +5,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, DELAYS, HOUR_S, Columns, Moment, Scratch, Signal, delay_bin, list_of
+from feedgen.ranking.groups.columns import DAY_S, DELAYS, HOUR_S, Columns, Moment, Scratch, Signal, delay_bin
 from feedgen.ranking.groups.compiled import inner
 from feedgen.state.engagement import BACK, HOUR_MASK, POST_SHIFT
+from feedgen.state.lists import list_of
 
 _INF: Final = float("inf")
 COST: Final = "O(posts the viewer engaged with, and their topics), once; then O(1) a candidate"
