@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
@@ -23,11 +24,12 @@ from feedgen.events import Event
 from feedgen.learning import evaluation, history, judging, report
 from feedgen.learning.dataset import Made, kind_of
 from feedgen.learning.history import History
-from feedgen.learning.replay import Replayed, Scorer, ranking_by
+from feedgen.learning.kept import Kept, job_of, put_whole
+from feedgen.learning.replay import Replayed, Scorer, ranking_by, work_of
 from feedgen.learning.replay import replay as replayed_by
 from feedgen.learning.teaching import Taught, teach
 from feedgen.models.definitions import definitions
-from feedgen.models.model import Model
+from feedgen.models.model import Model, read_model
 from feedgen.models.registry import told
 
 _PROCESSES: Final = 4
@@ -84,8 +86,11 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
 def replay(asked: Asked, begin: float, until: float, *, version: str | None, dump: Path | None) -> None:
     """Replay the logins of [begin, until), and say how good the orders were. Raises as `train`, and WorkerFailed."""
     with terminable():
-        period = _Period(asked, begin, until, version)
-        answer = period.said(period.replayed(dump=dump, foresee=False))
+        period = _Period(asked, begin, until, version, dump)
+        found = period.replayed(foresee=False)
+        with period.timed("judging"), Reporter("judging"):
+            answer = period.said(found)
+        answer["seconds"] = period.seconds
     to_stderr(report.text(answer))
     put_json(answer)
 
@@ -103,11 +108,11 @@ def evaluate(
     """The same with what the model foresaw, in tables, JSON, a page and pictures. Raises as `replay`."""
     with terminable():
         period = _Period(asked, begin, until, version)
-        found = period.replayed(dump=None, foresee=True)
-        answer = period.said(found)
-        with period.timed("measures"), Reporter("measuring"):
-            answer |= evaluation.measures(found.foreseen)
+        found = period.replayed(foresee=True)
+        with period.timed("judging"), Reporter("judging"):
+            answer = period.said(found) | evaluation.measures(found.foreseen)
             answer["order_slices"] = evaluation.order_slices(found.judged)
+        answer["seconds"] = period.seconds
     to_stderr(report.text(answer))
     drawn = report.pictures(answer) if html is not None or plots is not None else []
     if plots is not None:
@@ -123,25 +128,26 @@ def evaluate(
 class _Period:
     """The logins that are asked about, and what ranks them."""
 
-    def __init__(self, asked: Asked, begin: float, until: float, version: str | None) -> None:
+    def __init__(self, asked: Asked, begin: float, until: float, version: str | None, dump: Path | None = None) -> None:
         self._asked = asked
         self._span = begin, until
         self._settings = ranking_by(asked.settings, asked.scorer)
-        self._seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
+        """By stage, so far: wall clock."""
+        self._dump = dump
         with self.timed("reading"):
             self._past = _read(asked)
         if not self._past.logins(begin, until):
             raise ForefeedError(f"{_name(asked)}: no login between --train-until and --until")
         self._made: Made | None = None
-        with self.timed("training"):
-            self._model = self._learnt(version)
+        self._model = self._learnt(version)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Time what is inside under `stage`."""
         began = time.perf_counter()
         yield
-        self._seconds[stage] = round(time.perf_counter() - began, 1)
+        self.seconds[stage] = round(time.perf_counter() - began, 1)
 
     def _learnt(self, version: str | None) -> Model | None:
         asked, (begin, _) = self._asked, self._span
@@ -153,11 +159,33 @@ class _Period:
                 raise ModelError(f"{version} has learnt from what came after --train-until ({_moment(begin)})")
             return model
         with ExitStack() as stack:
-            taught = _teach(asked, self._past, begin, _rows_folder(stack))
+            if self._dump is None:
+                taught = _teach(asked, self._past, begin, _rows_folder(stack), seconds=self.seconds)
+            else:
+                taught = self._taught(self._dump)
         self._made = taught.made
         return taught.model
 
-    def replayed(self, *, dump: Path | None, foresee: bool) -> Replayed:
+    def _taught(self, dump: Path) -> Taught:
+        """With the dump's own folder of work: rows and model that were made there before are taken."""
+        asked, (begin, _) = self._asked, self._span
+        kept = Kept(work_of(dump))
+        job = job_of(History(self._past.events[: self._past.at(begin)]), asked.settings, "model", begin, asked.scorer)
+        if kept.folder.exists() and kept.job != job:
+            _say(f"{kept.folder}: what is there is of other events, settings or sources; beginning anew")
+            rmtree(kept.folder)
+        kept.folder.mkdir(exist_ok=True)
+        kept.begin(job)
+        if (made := kept.result("model", Made)) is not None:
+            _say(f"{kept.folder}: the model was trained before")
+            return Taught(read_model(kept.folder), made)
+        taught = _teach(asked, self._past, begin, kept.folder / "rows", seconds=self.seconds)
+        for name, content in taught.model.files().items():
+            put_whole(kept.folder / name, content)
+        kept.put("model", [kept.folder / name for name in taught.model.files()], taught.made)
+        return taught
+
+    def replayed(self, *, foresee: bool) -> Replayed:
         """Every login of the period."""
         with self.timed("replay"), Reporter(f"replaying with {self._asked.scorer}") as reporter:
             return replayed_by(
@@ -166,9 +194,10 @@ class _Period:
                 *self._span,
                 model=self._model,
                 foresee=foresee,
-                dump=dump,
+                dump=self._dump,
                 processes=self._asked.processes,
                 on_progress=_logins(reporter),
+                say=_say,
             )
 
     def said(self, found: Replayed) -> dict[str, Any]:
@@ -182,12 +211,27 @@ class _Period:
             "rows": kind_of(self._past, begin),
             "made_from": None if self._made is None else _made(self._made),
             **judging.summary(found.judged),
-            "seconds": self._seconds,
         }
 
 
-def _teach(asked: Asked, past: History, until: float, folder: Path, base: Model | None = None) -> Taught:
-    """Train, with progress; says what the rows are."""
+def _teach(
+    asked: Asked,
+    past: History,
+    until: float,
+    folder: Path,
+    base: Model | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Taught:
+    """Train, with progress; says what the rows are. `seconds` gets how long rows and training took."""
+    began, seconds = time.perf_counter(), {} if seconds is None else seconds
+
+    def on_fit(share: float) -> None:
+        reporter.progress(share, 1.0, f"{share:.0%} of the fit")
+
+    def on_made(made: Made) -> None:
+        seconds["rows"] = round(time.perf_counter() - began, 1)
+        _say(f"learning from {made.rows:,} rows of {made.logins:,} logins ({made.kind})")
+
     with Reporter("learning") as reporter:
         taught = teach(
             past,
@@ -197,13 +241,17 @@ def _teach(asked: Asked, past: History, until: float, folder: Path, base: Model 
             scorer=asked.scorer,
             base=base,
             processes=asked.processes,
-            say=lambda line: to_stderr(f"feedgen: {line}"),
+            say=_say,
             on_rows=_logins(reporter),
-            on_fit=lambda share: reporter.progress(share, 1.0, f"{share:.0%} of the fit"),
+            on_made=on_made,
+            on_fit=on_fit,
         )
-    made = taught.made
-    to_stderr(f"feedgen: learnt from {made.rows:,} rows of {made.logins:,} logins ({made.kind})")
+    seconds["training"] = round(time.perf_counter() - began - seconds["rows"], 1)
     return taught
+
+
+def _say(line: str) -> None:
+    to_stderr(f"feedgen: {line}")
 
 
 def _read(asked: Asked) -> History:

@@ -4,7 +4,7 @@ Where the log says what was shown (`view` events, else `serve`), the rows are th
 are the candidates of the login: what the viewer did not touch counts as passed over, though it may not have been seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -17,8 +17,9 @@ from feedgen.config import Learning, Settings
 from feedgen.errors import ModelError
 from feedgen.learning.deeds import Deed, Deeds
 from feedgen.learning.history import History
+from feedgen.learning.kept import Done, Kept, each_kept, job_of
 from feedgen.learning.player import Login, Player
-from feedgen.learning.spans import each_span
+from feedgen.learning.spans import Piece
 from feedgen.ranking.dataset import ACTIONS, Rows, joined, need_parquet, write
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.inputs import INPUTS
@@ -213,11 +214,13 @@ def make(
     *,
     processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Made:
-    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made and has to be empty.
+    """Rows of what came before `until` (s) and of nothing later, into `folder`, which is made where it is not there.
 
-    A login whose outcome is not whole by then is left out. 10 to 20 ms a login; holds the history and `chunk_rows` rows
-    in every process. Raises ModelError (nothing to learn from, no pyarrow), WorkerFailed, OSError.
+    A folder that holds rows of the same events, settings and sources is gone on with, and `say` is told. A login whose
+    outcome is not whole by then is left out. 5 ms a login; holds the history and `chunk_rows` rows in every process.
+    Raises ModelError (nothing to learn from, no pyarrow, a folder with other rows), WorkerFailed, OSError.
     """
     learning = settings.learning
     begin = until - learning.days * _DAY_S
@@ -226,37 +229,48 @@ def make(
         raise ModelError(f"no login in the {learning.days:g} days before the end of training: nothing to learn from")
     need_parquet()
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.glob("*.parquet")):
-        raise ModelError(f"{folder} holds rows already; name another folder")
     past = History(history.events[: history.at(until)])
-    spans = each_span(_write_span, _Task(past, settings, folder, until), places, processes, on_progress)
-    rows, done, logins = (sum(counts) for counts in zip(*spans, strict=True))
+    kept, job = Kept(folder), job_of(past, settings, "rows", until)
+    if kept.job != job and any(folder.glob("*.parquet")):
+        raise ModelError(f"{folder} holds rows already, of other events, settings or sources; name another folder")
+    kept.begin(job)
+    each = each_kept(
+        _RowWriter, _Task(past, settings, folder, until), places, tuple[int, int, int],
+        processes=processes, on_progress=on_progress, kept=kept, say=say,
+    )  # fmt: skip
+    rows, done, logins = (sum(counts) for counts in zip(*each, strict=True))
     if not done:
         raise ModelError(f"nothing was done in the {learning.horizon_hours:g} hours after any login: nothing to learn")
     return Made(rows, done, logins, kind_of(past, until), max(begin, past.events[0].ts), until)
 
 
-def _write_span(task: _Task, places: Sequence[int], one_more: Callable[[], None]) -> tuple[int, int, int]:
-    """Rows, rows with something done, and logins of a span. Parts sort by time: a span's first login names them."""
-    learning, player = task.settings.learning, Player(task.history, task.settings)
-    maker = RowMaker(player, Outcomes.of(task.history, task.until, task.until, learning.horizon_hours), learning)
-    held: list[Rows] = []
-    counts = [0, 0, 0]
+class _RowWriter:
+    """Writes the rows of pieces. What a piece gives: rows, rows with something done, logins."""
 
-    def put() -> None:
-        if sum(map(len, held)):
-            write(joined(held), task.folder / f"part-{places[0]:012d}-{counts[0]:012d}.parquet")
-        counts[0] += sum(map(len, held))
-        counts[1] += sum(int(rows.done.any(axis=1).sum()) for rows in held)
-        held.clear()
+    def __init__(self, task: _Task) -> None:
+        learning = task.settings.learning
+        self._folder, self._learning = task.folder, learning
+        self._player = Player(task.history, task.settings)
+        outcomes = Outcomes.of(task.history, task.until, task.until, learning.horizon_hours)
+        self._maker = RowMaker(self._player, outcomes, learning)
 
-    for login in player.stops(places):
-        rng = np.random.default_rng((learning.seed, login.place))
-        if maker.wanted(login, rng):
-            held.append(maker.rows(login, player.pipeline.shortlist(login.viewer, login.ts), rng))
-            counts[2] += 1
-            if sum(map(len, held)) >= learning.chunk_rows:
-                put()
-        one_more()
-    put()
-    return counts[0], counts[1], counts[2]
+    def __call__(self, places: Piece, one_more: Callable[[], None]) -> Done:
+        """Parts sort by time: a piece's first login names them. Each holds `chunk_rows` or more, but for the last."""
+        held: list[Rows] = []
+        files: list[Path] = []
+        rows, done, logins = 0, 0, 0
+        for login in self._player.stops(places):
+            rng = np.random.default_rng((self._learning.seed, login.place))
+            if self._maker.wanted(login, rng):
+                feed = self._player.pipeline.shortlist(login.viewer, login.ts)
+                held.append(self._maker.rows(login, feed, rng))
+                logins += 1
+            if held and (login.place == places[-1] or sum(map(len, held)) >= self._learning.chunk_rows):
+                part = joined(held)
+                held.clear()
+                if len(part):
+                    files.append(self._folder / f"part-{places[0]:012d}-{rows:012d}.parquet")
+                    write(part, files[-1])
+                rows, done = rows + len(part), done + int(part.done.any(axis=1).sum())
+            one_more()
+        return Done((rows, done, logins), files)

@@ -46,9 +46,10 @@ class Foreseer:
         if len(rows):
             self._parts.append(self._judged(login, feed, rows))
 
-    def all(self) -> list[Foreseen]:
-        """Everything so far, in one piece; none where no login had anything to show."""
-        return [foreseen.joined(self._parts)] if self._parts else []
+    def take(self) -> list[Foreseen]:
+        """Everything since this was last called, in one piece; none where no login had anything to show."""
+        parts, self._parts = self._parts, []
+        return [foreseen.joined(parts)] if parts else []
 
     def _judged(self, login: Login, feed: Shortlist, rows: Rows) -> Foreseen:
         odds = self._odds(login, rows)

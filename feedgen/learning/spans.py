@@ -1,4 +1,4 @@
-"""Work over the logins of a period, cut into spans of time that processes do side by side: each plays its own state."""
+"""Work over the logins of a period, in pieces that several processes do side by side: each plays its own state."""
 
 import multiprocessing
 import signal
@@ -11,98 +11,142 @@ from typing import Any, Final
 
 from feedgen.errors import ForefeedError
 
+PIECE: Final = 250
+"""Logins of a piece: what each process loses, at most, of a job that is cut off."""
 LEAST: Final = 500
 """Logins below which a process of its own is not worth its start: it folds all that came before."""
 _SAY_EVERY: Final = 20
 
-Work = Callable[[Any, Sequence[int], Callable[[], None]], Any]
-"""(what is shared, logins by place, to be called after each) → a result; a module's function, as it is sent by name."""
+Piece = Sequence[int]
+"""Logins by place, ascending."""
+Work = Callable[[Piece, Callable[[], None]], Any]
+"""(logins, to be called after each) → a result. It is given pieces in ascending order, not all of them."""
+Begin = Callable[[Any], Work]
+"""From what all processes share to the work of one; a module's function, as it is sent by name."""
 
 
 class WorkerFailed(ForefeedError):
     """A process of a replay ended before its work."""
 
 
-def cut(places: Sequence[int], spans: int) -> list[Sequence[int]]:
-    """The logins in at most so many spans of about equal length, none of them short without need. O(1)."""
-    spans = max(1, min(spans, len(places) // LEAST))
-    edges = [len(places) * number // spans for number in range(spans + 1)]
-    return [places[first:last] for first, last in pairwise(edges)]
+def cut(places: Sequence[int]) -> list[Piece]:
+    """The logins in pieces, the same however many processes there are. O(1)."""
+    return [places[first : first + PIECE] for first in range(0, len(places), PIECE)]
 
 
-def each_span(
-    work: Work, shared: Any, places: Sequence[int], processes: int, on_progress: Callable[[int, int], None]
-) -> list[Any]:
-    """`work` of every span, in order. One span is done in this process, several in spawned ones that end with it.
+def each_piece(
+    begin: Begin,
+    shared: Any,
+    pieces: Sequence[Piece],
+    processes: int,
+    on_result: Callable[[int, Any], None],
+    on_progress: Callable[[int], None],
+) -> None:
+    """Do all pieces; `on_result` gets the number and the result of each as it ends, in any order.
 
-    `on_progress` gets how many logins of how many are done. Raises what a span raises, WorkerFailed if it just ended.
+    In this process, or, if they are many, in spawned ones that end with it. `on_progress` gets the logins done so far.
+    Raises what a piece raises, WorkerFailed if a process just ended.
     """
-    spans, done = cut(places, processes), [0]
-
-    def one_more() -> None:
-        done[0] += 1
-        if done[0] % _SAY_EVERY == 0:
-            on_progress(done[0], len(places))
-
-    if len(spans) == 1:
-        return [work(shared, spans[0], one_more)]
+    processes = min(processes, sum(map(len, pieces)) // LEAST, len(pieces))
+    if processes <= 1:
+        done = [0]
+        work = begin(shared)
+        for number, piece in enumerate(pieces):
+            on_result(number, work(piece, _counting(done, on_progress)))
+        return
     context = multiprocessing.get_context("spawn")
-    pipes = [context.Pipe(duplex=False) for _ in spans]
-    workers = [
-        context.Process(target=_span, args=(work, shared, span, sending), daemon=True)
-        for span, (_, sending) in zip(spans, pipes, strict=True)
-    ]
+    pipes = [context.Pipe() for _ in range(processes)]
+    workers = [context.Process(target=_serve, args=(begin, shared, pieces, theirs), daemon=True) for _, theirs in pipes]
     try:
-        for worker, (_, sending) in zip(workers, pipes, strict=True):
+        for worker, (_, theirs) in zip(workers, pipes, strict=True):
             worker.start()
-            sending.close()
-        return _results([receiving for receiving, _ in pipes], lambda count: on_progress(count, len(places)))
+            theirs.close()
+        _hand_out([ours for ours, _ in pipes], len(pieces), on_result, on_progress)
     finally:
         for worker in workers:
             if worker.pid is not None:
                 worker.terminate()
                 worker.join()
-        for receiving, _ in pipes:
-            receiving.close()
+        for ours, _ in pipes:
+            ours.close()
 
 
-def _results(pipes: Sequence[Connection], on_progress: Callable[[int], None]) -> list[Any]:
-    results: dict[Connection, Any] = {}
-    done = dict.fromkeys(pipes, 0)
-    while open_ := [pipe for pipe in pipes if pipe not in results]:
-        for pipe in wait(open_):
-            assert isinstance(pipe, Connection)
+def _counting(done: list[int], on_progress: Callable[[int], None]) -> Callable[[], None]:
+    def one_more() -> None:
+        done[0] += 1
+        if done[0] % _SAY_EVERY == 0:
+            on_progress(done[0])
+
+    return one_more
+
+
+class Shares:
+    """Who does which pieces: each process a run of its own, and when that is done, half of what another has left.
+
+    A state is played forward only, so nobody is given a piece before one that it has done.
+    """
+
+    def __init__(self, pieces: int, processes: int) -> None:
+        edges = [pieces * number // processes for number in range(processes + 1)]
+        self._left = [[first, end] for first, end in pairwise(edges)]
+        self._at = [-1] * processes
+
+    def next_of(self, who: int) -> int | None:
+        """The piece that this process is to do now; None where nothing is left for it. O(processes)."""
+        if self._left[who][0] == self._left[who][1]:
+            ahead = [each for each in self._left if each[0] > self._at[who] and each[1] > each[0]]
+            if not ahead:
+                return None
+            most = max(ahead, key=lambda each: each[1] - each[0])
+            middle = sum(most) // 2
+            self._left[who], most[1] = [middle, most[1]], middle
+        self._at[who] = self._left[who][0]
+        self._left[who][0] += 1
+        return self._at[who]
+
+
+def _hand_out(
+    pipes: "Sequence[Connection[Any, Any]]",
+    pieces: int,
+    on_result: Callable[[int, Any], None],
+    on_progress: Callable[[int], None],
+) -> None:
+    shares, done = Shares(pieces, len(pipes)), [0] * len(pipes)
+    busy = {pipe: who for who, pipe in enumerate(pipes)}
+    for pipe, who in busy.items():
+        pipe.send(shares.next_of(who))
+    while busy:
+        ready = wait(list(busy))
+        for pipe in [pipe for pipe in busy if pipe in ready]:
             try:
                 kind, value = pipe.recv()
             except EOFError:
                 raise WorkerFailed("a process of the replay was ended from outside (out of memory?)") from None
             if kind == "failed":
                 raise value
-            if kind == "result":
-                results[pipe] = value
-            else:
-                done[pipe] = value
-        on_progress(sum(done.values()))
-    return [results[pipe] for pipe in pipes]
+            if kind == "progress":
+                done[busy[pipe]] = value
+                continue
+            on_result(*value)
+            following = shares.next_of(busy[pipe])
+            pipe.send(following)
+            if following is None:
+                del busy[pipe]
+        on_progress(sum(done))
 
 
-def _span(work: Work, shared: Any, places: Sequence[int], pipe: Connection) -> None:
+def _serve(begin: Begin, shared: Any, pieces: Sequence[Piece], pipe: "Connection[Any, Any]") -> None:
     """What a spawned process does. Ctrl-C is the parent's to answer; if the parent is gone, so is the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    done = [0]
-
-    def one_more() -> None:
-        done[0] += 1
-        if done[0] % _SAY_EVERY == 0:
-            pipe.send(("progress", done[0]))
-
-    with suppress(BrokenPipeError):
+    one_more = _counting([0], lambda count: pipe.send(("progress", count)))
+    with suppress(BrokenPipeError, ConnectionResetError, EOFError):
         try:
-            message: tuple[str, Any] = ("result", work(shared, places, one_more))
-        except BrokenPipeError:
+            work = begin(shared)
+            while (number := pipe.recv()) is not None:
+                pipe.send(("result", (number, work(pieces[number], one_more))))
+        except (BrokenPipeError, ConnectionResetError, EOFError):
             raise
         except ForefeedError as error:
-            message = ("failed", error)
+            pipe.send(("failed", error))
         except Exception:
-            message = ("failed", WorkerFailed(f"a process of the replay failed: {traceback.format_exc(limit=-3)}"))
-        pipe.send(message)
+            pipe.send(("failed", WorkerFailed(f"a process of the replay failed: {traceback.format_exc(limit=-3)}")))

@@ -43,18 +43,21 @@ def teach(
     processes: int = 1,
     say: Callable[[str], None] = lambda line: None,
     on_rows: Progress = lambda done, of: None,
+    on_made: Callable[[Made], None] = lambda made: None,
     on_fit: Callable[[float], None] = lambda share: None,
 ) -> Taught:
     """A model of what came before `until` (s), with as much as `scorer` needs; its rows stay in `folder`.
 
     `base`: a model that is moved on by what came since, instead of a new one.
 
-    `say` gets a line about every action that there is too little of. The same history and settings give the same model.
+    `say` gets a line about every action that there is too little of, and about rows that are in `folder` already.
+    The same history and settings give the same model.
     Raises ModelError where there is too little to learn from, WorkerFailed, OSError.
     """
     if base is not None:
         settings = _since(base, settings, until)
-    made = dataset.make(history, settings, until, folder, processes=processes, on_progress=on_rows)
+    made = dataset.make(history, settings, until, folder, processes=processes, on_progress=on_rows, say=say)
+    on_made(made)
     course = Course(seed=settings.learning.seed, trees=scorer in ("trees", "stacked"), stacked=scorer == "stacked")
     examples = examples_of(read(folder, INPUTS), topics_before(history, until))
     if base is not None:

@@ -1,5 +1,6 @@
 """Rows to learn from: what was known of a post when a viewer came, and what the viewer did with it. Parquet parts."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -82,7 +83,7 @@ def write(rows: Rows, path: Path) -> None:
         "propensity": rows.propensity,
         "picked": rows.picked,
     }
-    beside = path.with_suffix(".writing")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.writing")
     parquet.write_table(arrow.table(columns), beside, compression="zstd")
     beside.replace(path)
 

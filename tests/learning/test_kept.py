@@ -1,0 +1,136 @@
+"""Long jobs that are cut off go on where they stopped, and end in the same bytes; what is torn is done again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from feedgen import config
+from feedgen.config import Settings
+from feedgen.learning import spans
+from feedgen.learning.dataset import make
+from feedgen.learning.kept import Kept, job_of
+from feedgen.learning.replay import ranking_by, replay, work_of
+from feedgen.learning.spans import Shares
+from feedgen.ranking.dataset import read
+from feedgen.ranking.inputs import INPUTS
+from tests.learning.communities import DAY, START, community, history
+from tests.learning.test_commands import SPAN, write
+from tests.learning.test_dataset import same
+
+HALF = Settings(learning=config.Learning(negative_rate=0.5, chunk_rows=300))
+UNTIL = START + 9 * DAY
+_WAIT_S = 120.0
+
+
+@hypothesis_settings(deadline=None)
+@given(st.integers(0, 60), st.integers(1, 5), st.data())
+def test_every_piece_is_done_once_and_nobody_goes_back(pieces: int, processes: int, data: st.DataObject) -> None:
+    shares, done = Shares(pieces, processes), list[int]()
+    mine: dict[int, list[int]] = {who: [] for who in range(processes)}
+    while mine:
+        who = data.draw(st.sampled_from(sorted(mine)))
+        number = shares.next_of(who)
+        if number is None:
+            assert all(one < other for one, other in pairwise(mine.pop(who)))
+        else:
+            mine[who].append(number)
+            done.append(number)
+    assert sorted(done) == list(range(pieces))
+
+
+def test_a_job_is_another_with_other_events_settings_or_orders() -> None:
+    past, more = history(3), history(4)
+    jobs = [
+        job_of(past, HALF),
+        job_of(more, HALF),
+        job_of(past, Settings()),
+        job_of(past, HALF, "rows"),
+    ]
+    assert len(set(jobs)) == len(jobs)
+    assert job_of(history(3), HALF) == jobs[0]
+
+
+def test_rows_that_are_there_are_kept_and_torn_ones_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "PIECE", 20)
+    past, told = history(10), list[str]()
+    whole = make(past, HALF, UNTIL, tmp_path / "whole")
+    make(past, HALF, UNTIL, tmp_path / "rows")
+    parts = sorted((tmp_path / "rows").glob("*.parquet"))
+    assert len(parts) >= 4
+    parts[0].write_bytes(parts[0].read_bytes()[:-9])
+    parts[1].unlink()
+    next(iter(sorted((tmp_path / "rows").glob("*.done"))[2:])).write_text('{"files":')
+    (tmp_path / "rows" / "x.writing").write_text("half")
+    untouched = parts[3].stat().st_mtime_ns
+    assert make(past, HALF, UNTIL, tmp_path / "rows", say=told.append) == whole
+    assert parts[3].stat().st_mtime_ns == untouched
+    assert same(read(tmp_path / "whole", INPUTS), read(tmp_path / "rows", INPUTS))
+    assert not list((tmp_path / "rows").glob("*.writing"))
+    assert len(told) == 1
+    assert "logins were done before" in told[0]
+
+
+def test_a_replay_of_something_else_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "PIECE", 20)
+    past, dump, told = history(8), tmp_path / "d", list[str]()
+    folder = work_of(dump) / "lines"
+    folder.mkdir(parents=True)
+    (folder / "part-000000000000.lines").write_text("of another job\n")
+    Kept(folder).begin("another")
+    found = replay(past, ranking_by(HALF, "formula"), START, UNTIL, dump=dump, say=told.append)
+    assert found.judged.logins == len(dump.read_text().splitlines())
+    assert not told
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+@pytest.mark.parametrize("command", ["rows", "replay"])
+def test_a_killed_command_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, command: str) -> None:
+    """SIGKILL in the middle of the rows, and of the replay; the end is that of a run nobody disturbed."""
+    write(tmp_path / "e.jsonl", community(90, viewers=20, authors=3))
+    until = str(START + 89 * DAY)
+    span = SPAN if command == "rows" else ("--train-until", str(START + 30 * DAY), "--until", until)
+    arguments = ["replay", "e.jsonl", *span, "--scorer", "linear", "--processes", "1"]
+    if command == "rows":
+        arguments = ["replay", "e.jsonl", "--train-until", str(START + 80 * DAY), "--until", until, *arguments[6:]]
+    (tmp_path / "config.yaml").write_text("learning:\n  negative_rate: 0.5\n")
+    undisturbed = _run(tmp_path, [*arguments, "--dump", "whole"])
+    pattern = "d.work/rows/*.done" if command == "rows" else "d.work/lines/*.done"
+    _kill_when(tmp_path, [*arguments, "--dump", "d"], pattern)
+    done = len(list(tmp_path.glob(pattern)))
+    assert done
+    assert not (tmp_path / "d").exists()
+    resumed = _run(tmp_path, [*arguments, "--dump", "d"])
+    assert "were done before; going on from there" in resumed.stderr
+    assert (tmp_path / "d").read_bytes() == (tmp_path / "whole").read_bytes()
+    answers = [json.loads(run.stdout) for run in (undisturbed, resumed)]
+    assert set(answers[0].pop("seconds")) == {"reading", "rows", "training", "replay", "judging"}
+    answers[1].pop("seconds")
+    assert answers[0] == answers[1]
+    assert not list(tmp_path.glob("*.work"))
+
+
+def _command(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-c", "from feedgen.cli import main; main()", *arguments]
+
+
+def _run(folder: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(_command(arguments), cwd=folder, capture_output=True, text=True, check=True)
+
+
+def _kill_when(folder: Path, arguments: list[str], pattern: str) -> None:
+    process = subprocess.Popen(_command(arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + _WAIT_S
+    while not list(folder.glob(pattern)) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
