@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.config import Settings
-from feedgen.diversity import seeds
+from feedgen.diversity import seeds_of
 from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
 from feedgen.kernels import packing
-from feedgen.kernels.columns import Columns, Decays, PeopleColumns, PostColumns, Rules, Shared, Viewers
+from feedgen.kernels.columns import Columns, Viewers
 from feedgen.kernels.filters import FILTERS
 from feedgen.kernels.marks import Marks
 from feedgen.kernels.mixing import Mixing, mix
@@ -26,25 +26,19 @@ from feedgen.kernels.scoring import Picked, Scoring
 from feedgen.kernels.selecting import Tally, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
+from feedgen.layout import columns_of, rules_of
 from feedgen.models.ranker import LineUp, Ranker
-from feedgen.ranking.exact import ln, ln1p
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
-from feedgen.selection.taste import rarity
+from feedgen.state.attributes import NONE, UNSAID
 from feedgen.state.columns import SECONDS_PER_HOUR
-from feedgen.state.engagement import UNIT
-from feedgen.state.state import State, weights_by_kind
+from feedgen.state.state import State
 
 AT_ONCE: Final = 64
 """Viewers whose records are held at once, 25 KB each; a call of the kernels costs 60 µs, whatever their number."""
-_NOBODYS: Final = -2
-"""A language that no post is in."""
-_HALF_LIVES: Final = 100.0
-"""After so many nothing is left of an engagement, whatever it weighs."""
 _DAY_S: Final = 86_400.0
-_FADING_HOURS: Final = 24 * 366
 
 
 class Room(NamedTuple):
@@ -153,7 +147,7 @@ class BatchMaker:
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         settings, state, scratch = self._settings, self._state, self._scratch
-        columns, rules = self._columns_at(epoch), self._rules(now)
+        columns, rules = self._columns_at(epoch), rules_of(self._state, self._settings, now)
         marks = scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
         staged = bool(line_up.versions or line_up.missing)
         room = scratch.room(len(viewers), settings.feed.items, staged=staged)
@@ -178,29 +172,29 @@ class BatchMaker:
         """What stands in the arrays as records of their own. O(bytes)."""
         share, bulks = self._settings.diversity.explore_share, list[Bulk | Exception]()
         finite, authors, whole = packed.finite.tolist(), packed.authors.tolist(), packed.whole.tolist()
-        ids = packed.ids.tolist()
+        ids, ends, data = packed.ids.tolist(), packed.ends, arena.data
+        wide, narrow, scores = _Rows(packed.author_of), _Rows(packed.author_of_8), _Rows(packed.scores)
+        seconds, exact, origin = _Rows(packed.seconds), _Rows(packed.created), _Rows(packed.origin)
+        explored = _Rows(packed.explored)
         for row, count in enumerate(picked.counts.tolist()):
             if not finite[row]:
                 bulks.append(ValueError("a score is not finite (as float32)"))
                 continue
-            items, people = ids[row]
-            ends = packed.ends[row]
-            numbers = packed.author_of_8 if authors[row] <= 256 else packed.author_of
-            created = packed.seconds if whole[row] else packed.created
+            numbers, created = narrow if authors[row] <= 256 else wide, seconds if whole[row] else exact
             bulks.append(
                 Bulk(
                     generation.watermark,
                     generation.generated_at_ms,
-                    _ids(arena, count, items, ends[0]),
-                    _ids(arena, authors[row], people, ends[1]),
-                    numbers[row, :count].tobytes(),
-                    packed.scores[row, :count].tobytes(),
+                    _ids(data, count, ids[row][0], ends[row, 0]),
+                    _ids(data, authors[row], ids[row][1], ends[row, 1]),
+                    numbers.cut(row, count),
+                    scores.cut(row, count),
                     "I" if whole[row] else "d",
-                    created[row, :count].tobytes(),
+                    created.cut(row, count),
                     SOURCES,
-                    packed.origin[row, :count].tobytes(),
+                    origin.cut(row, count),
                     share,
-                    packed.explored[row, : (count + 7) // 8].tobytes(),
+                    explored.cut(row, (count + 7) // 8),
                 )
             )
         return bulks
@@ -217,75 +211,8 @@ class BatchMaker:
         """The same for all batches of an epoch. Two threads may both put them together, and get the same."""
         known = self._columns
         if known is None or known[0] is not epoch:
-            known = self._columns = (epoch, self._columns_of(epoch))
+            known = self._columns = (epoch, columns_of(self._state, self._settings.ranking, epoch))
         return known[1]
-
-    def _columns_of(self, epoch: Epoch) -> Columns:
-        state, ranking = self._state, self._settings.ranking
-        posts, about = state.posts, state.about_posts
-        followees, since, barred = state.graph.spans
-        rare, alive = rarity(about.posts_about)
-        days = (ranking.affinity_short_days, ranking.affinity_mid_days, ranking.affinity_long_days)
-        return Columns(
-            PostColumns(
-                author=posts.author,
-                created=posts.created,
-                deleted=posts.deleted,
-                withheld=posts.withheld,
-                language=about.language,
-                min_age=about.min_age,
-                sensitive=about.sensitive,
-                media=about.media,
-                topic_at=about.topics[0],
-                topic_count=about.topics[1],
-                topics=about.topics[2],
-                names=state.post_ids.encoded,
-            ),
-            PeopleColumns(
-                recent=posts.recent,
-                followees=followees,
-                since=since,
-                barred=barred,
-                hidden=state.impressions.hidden,
-                engaged=state.engagement.by_viewer,
-                viewed=state.impressions.seen.spans,
-                names=state.users.encoded,
-            ),
-            state.engagement.by_post,
-            Shared(
-                *(epoch.popularity, epoch.engaged, epoch.viewed, epoch.pool, len(epoch.trending)),
-                *(epoch.author_rate, ln(epoch.author_rate), ln1p(epoch.followers)),
-                *(rare, alive),
-            ),
-            Decays(
-                *(epoch.hour, weights_by_kind(ranking), _fading(weights_by_kind(ranking), epoch.hour)),
-                *(_left(span * 24, epoch.hour) for span in days),
-            ),
-        )
-
-    def _rules(self, now: float) -> Rules:
-        limits, ranking, state = self._settings.selection, self._settings.ranking, self._settings.state
-        common = self._state.languages.find(limits.common_language)
-        return Rules(
-            now=float(now),
-            oldest=float(now - state.retention_days * _DAY_S),
-            viewed_since=self._state.impressions.seen.since(now),
-            viewed_most=state.seen_per_viewer,
-            new_cap=limits.new_cap,
-            new_followee_cap=limits.new_followee_cap,
-            new_followee_oldest=float(now - limits.new_followee_days * _DAY_S),
-            grown_cap=limits.grown_cap,
-            grown_min=limits.grown_min,
-            grown_times=float(limits.grown_times),
-            interest_cap=limits.interest_cap,
-            trending_cap=limits.trending_cap,
-            fetch_cap=limits.fetch_cap,
-            adult_age=limits.adult_age,
-            common_language=_NOBODYS if common is None else common,
-            posts_per_day=self._settings.spam.posts_per_day,
-            fresh_s=float(ranking.freshness_hours * SECONDS_PER_HOUR),
-            recent_s=float(ranking.recency_hours * SECONDS_PER_HOUR),
-        )
 
     def _scoring(self, heads: Heads) -> Scoring:
         settings = self._settings
@@ -309,20 +236,21 @@ class BatchMaker:
 
     def _viewers(self, viewers: NDArray[np.int64], now: float) -> Viewers:
         about, year = self._state.about_users, datetime.fromtimestamp(now, UTC).year
-        each = viewers.tolist()
-        born = [about.birth_year(viewer) for viewer in each]
+        born, language = about.codes(viewers, "birth_year"), about.codes(viewers, "language")
+        known = born != UNSAID
         return Viewers(
             viewers,
-            np.array([self._state.logins.last(viewer) for viewer in each]),
-            np.array([0 if one is None else max(0, year - one) for one in born], np.int64),
-            np.array([one is not None for one in born]),
-            np.array([about.language(viewer) for viewer in each], np.int64),
+            self._state.logins.last_of(viewers),
+            np.where(known, np.maximum(year - born.astype(np.int64), 0), 0),
+            known,
+            np.where(language == UNSAID, NONE, language).astype(np.int64),
         )
 
     def _seeds(self, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
         """What decides each viewer's draws: the key of diversity.explore, as two words."""
-        name, lead = self._state.users.name, f"{self._settings.diversity.seed} {generation} "
-        return np.stack([seeds(lead + name(viewer)) for viewer in viewers.tolist()])
+        (bounds, names), lead = self._state.users.encoded, f"{self._settings.diversity.seed} {generation} ".encode()
+        spans = zip(bounds[viewers].tolist(), bounds[viewers + 1].tolist(), strict=True)
+        return seeds_of(lead + names[start:end].tobytes() for start, end in spans)
 
 
 _EVERY_LOOP: Final = (
@@ -356,20 +284,6 @@ def warm() -> None:
     BatchMaker(state, settings, ranker, context).make(np.zeros(1, np.int64), LineUp(), epoch, 1.0)
 
 
-def _left(half_life_hours: float, hour: int) -> NDArray[np.float64]:
-    """2^(−age / half-life) by age in hours, up to where nothing is left."""
-    ages = np.arange(int(min(hour + 2, _HALF_LIVES * half_life_hours + 2)))
-    left: NDArray[np.float64] = np.exp2(-ages / half_life_hours)
-    return left
-
-
-def _fading(weights: NDArray[np.float64], hour: int) -> NDArray[np.int64]:
-    """UNIT × weight / (age + 1), by kind and age in hours."""
-    ages = np.arange(max(1, min(hour + 1, _FADING_HOURS)), dtype=np.float64)
-    found: NDArray[np.int64] = np.rint(weights[:, None] * (1.0 / (ages + 1.0)) * UNIT).astype(np.int64)
-    return found
-
-
 def _counted(tally: Tally) -> dict[str, int]:
     named, (gathered, damped) = tally.named.tolist(), tally.whole.tolist()
     counted = {f"source_{name}": count for name, count in zip(SOURCES, named, strict=True)}
@@ -379,7 +293,21 @@ def _counted(tally: Tally) -> dict[str, int]:
     return counted
 
 
-def _ids(arena: NDArray[np.uint8], count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
+class _Rows:
+    """Bytes of the rows of a contiguous array of two dimensions, without an array for each."""
+
+    __slots__ = ("_bytes", "_each", "_row")
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._bytes, self._row, self._each = values.data.cast("B"), values.strides[0], values.itemsize
+
+    def cut(self, row: int, count: int) -> bytes:
+        """The first so many entries of the row; a copy."""
+        first = row * self._row
+        return self._bytes[first : first + count * self._each].tobytes()
+
+
+def _ids(data: memoryview, count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
     kind, width, start, end = parts
     cuts = ends[:count].tobytes() if kind == packing.ARENA else b""
-    return PackedIds(packing.KINDS[kind], count, width, arena[start:end].tobytes(), cuts)
+    return PackedIds(packing.KINDS[kind], count, width, data[start:end].tobytes(), cuts)

@@ -32,6 +32,13 @@ class Logins(Composite):
         """The viewer's last login (s), −inf for none. O(1)."""
         return float(self._last[viewer]) if viewer < self._last.count else -inf
 
+    def last_of(self, viewers: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """`last` of each. O(viewers)."""
+        found = np.full(len(viewers), -inf)
+        known = viewers < self._last.count
+        found[known] = self._last.values[viewers[known]]
+        return found
+
     def last_active(self, viewer: int) -> float:
         """When the viewer last did anything (s), −inf for never. O(1)."""
         return float(self._active[viewer]) if viewer < self._active.count else -inf
