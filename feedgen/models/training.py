@@ -28,8 +28,11 @@ _KEEP: Final = 0.9
 _EASY: Final = 0.01
 """Of engagements, the share that the line held least likely: what is below that is thinned to the next number."""
 _EASY_KEPT: Final = 0.1
-_WIDE_ROWS: Final = 60_000
-"""Rows that the wide lines are learnt from, about: a hundred weights are known well from less."""
+_LINE_ROWS: Final = 300_000
+_WIDE_ROWS: Final = 80_000
+"""Rows that lines and wide lines are learnt from, about: so few weights are known well from them."""
+_LEAST_SHARE: Final = 0.05
+"""Of rows in which nothing happened, however many are something else."""
 _RIDGE: Final = 1.0
 _ENOUGH: Final = 1_000
 """Of an action among the latest rows, to be calibrated on them alone."""
@@ -72,7 +75,7 @@ def fit(
     metrics: dict[str, Any] = {head: {"positives": int(examples.happened[head].sum())} for head in HEADS}
     for action in stand_ins:
         metrics[action]["stand_in"] = ENGAGED
-    linear = _linear(examples, heads, linear_inputs, course, metrics)
+    linear = _linear(_about(examples, _LINE_ROWS, course.seed), heads, linear_inputs, course, metrics)
     on_progress(0.2)
     seen = _worth_a_look(examples.only(examples.picked), linear, course.seed)
     held = _latest(seen)
@@ -157,12 +160,10 @@ def _linear(
 def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], course: Course) -> Lines:
     """Lines over all inputs, from the rows for trees, some of them where there are many."""
     level = levelled(examples.rows)
-    some = slice(None, None, 1 + len(examples) // _WIDE_ROWS)
+    few = _about(examples, _WIDE_ROWS, course.seed)
+    inputs = levelled(few.rows)
     lines = [
-        logistic(
-            _chunks(level[some], examples.happened[head][some], examples.weights[some]), level.shape[1], course.ridge
-        )
-        for head in heads
+        logistic(_chunks(inputs, few.happened[head], few.weights), inputs.shape[1], course.ridge) for head in heads
     ]
     weights, bias = np.array([line.weights for line in lines]), np.array([line.bias for line in lines])
     return Lines(heads, weights, bias + _calibration(logits_of(level, weights, bias), heads, examples, held))
@@ -213,9 +214,22 @@ def _worth_a_look(examples: Examples, linear: Lines, seed: int) -> Examples:
     logits = np.nan_to_num(examples.rows[:, : len(weights)].astype(np.float64)) @ weights + bias
     easy = logits < np.quantile(logits[examples.happened[ENGAGED]], _EASY)
     easy &= ~np.any(list(examples.happened.values()), axis=0)
-    kept = ~easy | (np.random.default_rng(seed).random(len(easy)) < _EASY_KEPT)
+    return _thinned(examples, easy, _EASY_KEPT, seed)
+
+
+def _about(examples: Examples, rows: int, seed: int) -> Examples:
+    """About so many of the rows, those in which something happened among them; the others left stand for the rest."""
+    nothing = ~np.any(list(examples.happened.values()), axis=0)
+    idle = int(nothing.sum())
+    share = min(1.0, max((rows - (len(nothing) - idle)) / max(idle, 1), _LEAST_SHARE))
+    return _thinned(examples, nothing, share, seed) if share < 1.0 else examples
+
+
+def _thinned(examples: Examples, which: NDArray[np.bool_], share: float, seed: int) -> Examples:
+    """All rows but those under the mask, of which a share is drawn and counts for all of them. O(rows); copies."""
+    kept = ~which | (np.random.default_rng(seed).random(len(which)) < share)
     left = examples.only(kept)
-    return replace(left, counts=np.where(easy[kept], left.counts / _EASY_KEPT, left.counts))
+    return replace(left, counts=np.where(which[kept], left.counts / share, left.counts))
 
 
 def _calibration(logits: Floats, heads: tuple[str, ...], examples: Examples, held: NDArray[np.bool_]) -> list[float]:
