@@ -196,9 +196,7 @@ def mixing_of(settings: Settings, now: float) -> Mixing:
     )
 
 
-def keys_of(
-    state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation
-) -> NDArray[np.uint64]:
+def keys_of(state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
     """What decides each viewer's draws: the key of diversity.explore, as two words."""
     (bounds, names), lead = state.users.encoded, f"{settings.diversity.seed} {generation} ".encode()
     spans = zip(bounds[viewers].tolist(), bounds[viewers + 1].tolist(), strict=True)
