@@ -7,7 +7,7 @@ reading sessions, removals, counters.
 
 import re
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from email.utils import formatdate
 from typing import Final
 
@@ -47,6 +47,8 @@ _KNOWN: Final = 4_096
 """Header blocks that are remembered: clients send few different ones. At most 4 MB."""
 _SAMPLE: Final = 64
 """Answers until the next one is timed and all are counted: done for each, that takes 0.5 µs of the 3 it all takes."""
+_ALIKE: Final = 32
+"""Requests in a row that are looked at together."""
 _BURST_BYTES: Final = 65_536
 """Answers that are written at once; then the connection may have become slow."""
 _READERS: Final = {
@@ -113,37 +115,68 @@ class Lane:
         self.real = self._monotonic()
         if self.real >= self._second_ends:
             self._new_second()
-        now = self._clock()
-        known, hit = self._known.get, self._hit
         parts: list[bytes] = []
         size = answered = 0
-        while size < _BURST_BYTES and (end := data.find(_END, at)) >= 0:
-            after = end + 4
-            space = data.find(b" ", at + 14, after)
-            rest = data[space:after]
-            found: tuple[bytes, ...] | None = None
-            if data.startswith(_GET, at):
-                if self._verifier is not None:
-                    rest = self._verified(data[at + 4 : space], rest)
-                wish = known(rest) or self._wish(rest)
-                if wish is not None:
-                    asked = data[at:space]
-                    found = hit(asked, wish, now) or self._page(asked, wish, now)
-            elif data.startswith(BATCH, at) and self._verifier is None:
-                wish = self._wish(rest)
-                if wish is not None:
-                    after += wish.length or 0
-                    found = self._batch(data[end + 4 : after], wish, now)
-            if found is None:
-                break
+        for taken, found in self._answers(data, at, self._clock()):
             parts += found
             size += len(found[-1])
             answered += 1
-            at = after
+            at += taken
+            if size >= _BURST_BYTES:
+                break
         if answered and (self._pages >= _SAMPLE or self._batches):
             self._took_s = (self._monotonic() - self.real) / answered
             self.count()
         return b"".join(parts), at
+
+    def _answers(self, data: bytes, at: int, now: float) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+        """(bytes of the request, its answer), one after the other, as far as can be."""
+        wish, rest, alike = self._alike(data, at)
+        for asked in alike:
+            page = None if wish is None else self._hit(asked, wish, now)
+            if page is None:
+                break
+            at += len(asked) + len(rest)
+            yield len(asked) + len(rest), page
+        while (end := data.find(_END, at)) >= 0:
+            answer, after = self._one(data, at, end, now)
+            if answer is None:
+                return
+            yield after - at, answer
+            at = after
+
+    def _alike(self, data: bytes, at: int) -> tuple[Wish | None, bytes, list[bytes]]:
+        """Requests in a row that differ in nothing but the page: (what they wish for, how each ends, how each begins).
+
+        So a client pipelines, and what is the same need not be read again: that takes a third off the time. None of
+        them if there is but one, or where each is signed, and so another.
+        """
+        space = data.find(b" ", at + len(_GET))
+        end = data.find(_END, at) + len(_END)
+        rest = data[space:end]
+        wish = self._known.get(rest)
+        if wish is None or end == len(data) or self._verifier is not None:
+            return None, rest, []
+        return wish, rest, data[at:].split(rest, _ALIKE)[:-1]
+
+    def _one(self, data: bytes, at: int, end: int, now: float) -> tuple[tuple[bytes, ...] | None, int]:
+        """The answer to the request whose header fields end at `end`, if there is one, and where the next begins."""
+        after = end + len(_END)
+        space = data.find(b" ", at + len(_GET), after)
+        rest = data[space:after]
+        if data.startswith(_GET, at):
+            if self._verifier is not None:
+                rest = self._verified(data[at + 4 : space], rest)
+            wish = self._known.get(rest) or self._wish(rest)
+            if wish is not None:
+                asked = data[at:space]
+                return self._hit(asked, wish, now) or self._page(asked, wish, now), after
+        elif data.startswith(BATCH, at) and self._verifier is None:
+            wish = self._wish(rest)
+            if wish is not None:
+                after += wish.length or 0
+                return self._batch(data[end + len(_END) : after], wish, now), after
+        return None, after
 
     def count(self) -> None:
         """Put what was answered into the books. Each 64th answer, its time and age, stands for those before it."""

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,23 @@ def wrk(port: int, requests: Path, pid: int, *, connections: int, seconds: float
         said["p99_9_ms"],
         said["failed"],
     )
+
+
+def each_once(port: int, requests: Sequence[bytes], at_once: int) -> int:
+    """Send each request once, `at_once` of them pipelined; how many were not answered 200. Raises OSError."""
+    failed = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=60.0) as client, client.makefile("rb") as answers:
+        for start in range(0, len(requests), at_once):
+            sent = requests[start : start + at_once]
+            client.sendall(b"".join(sent))
+            for _ in sent:
+                failed += not answers.readline().startswith(b"HTTP/1.1 200 ")
+                length = 0
+                while (field := answers.readline().lower()) not in (b"\r\n", b""):
+                    if field.startswith(b"content-length:"):
+                        length = int(field.partition(b":")[2])
+                answers.read(length)
+    return failed
 
 
 def redis_benchmark(port: int, viewers: int, limit: int, pid: int, *, connections: int, requests: int) -> Sample:

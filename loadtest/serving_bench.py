@@ -14,7 +14,7 @@ import numpy as np
 import uvloop
 
 from loadtest import peers
-from loadtest.closed_loop import Sample, cpu_s, redis_benchmark, write_requests, wrk
+from loadtest.closed_loop import Sample, cpu_s, each_once, redis_benchmark, write_requests, wrk
 from loadtest.open_loop import drive, report
 from loadtest.peers import NotHere, Peer
 from loadtest.visits import drawn_viewers, targets
@@ -22,7 +22,6 @@ from loadtest.visits import drawn_viewers, targets
 LIMIT: Final = 20
 PIPELINED: Final = 16
 BATCH: Final = 32
-_FIRST_READS_PER_S: Final = 8_000.0
 GOALS: Final = (
     ("fast lane", "nginx, a file", 0.9),
     ("fast lane", "ordinary path", 3.0),
@@ -59,7 +58,7 @@ def measure(size: Size, tell: Callable[[str], None]) -> dict[str, Any]:
         ordinary = stack.enter_context(peers.forefeed(size.viewers, size.items, False, size.seed))
         contests, missing = _contests(size, stack, folder, wanted, lane, ordinary)
         tell("warming up: each page is read for the first time, then each server is run once")
-        first = _first_reads(lane, wanted, size.connections)
+        first = _first_reads(lane, wanted)
         for run in contests.values():
             run()
         samples: dict[str, list[Sample]] = {name: [] for name in contests}
@@ -141,23 +140,16 @@ def _contests(
     return contests, missing
 
 
-def _first_reads(lane: Peer, wanted: list[str], connections: int) -> dict[str, float]:
+def _first_reads(lane: Peer, wanted: list[str]) -> dict[str, float]:
     """Each page once, so that the rounds measure a server as it is after its first minute, and what encoding it costs.
 
     Within the rounds, only pages past `cache.encoded_pages` of one viewer are encoded again.
     """
     requests = [_get(target) for target in dict.fromkeys(wanted)]
-    before, seconds = cpu_s(lane.pid), len(requests) / _FIRST_READS_PER_S
-    outcome = uvloop.run(
-        drive(lane.port, requests, rate_per_s=_FIRST_READS_PER_S, seconds=seconds, connections=connections)
-    )
+    before = cpu_s(lane.pid)
+    failed = each_once(lane.port, requests, PIPELINED)
     used = cpu_s(lane.pid) - before
-    return {
-        "pages": len(requests),
-        "failed": outcome.failed,
-        "cpu_us_per_page": round(used / len(requests) * 1e6, 2),
-        "p99_ms": round(outcome.p99_ms, 3),
-    }
+    return {"pages": len(requests), "failed": failed, "cpu_us_per_page": round(used / len(requests) * 1e6, 2)}
 
 
 def _get(target: str) -> bytes:

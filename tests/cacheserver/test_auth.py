@@ -165,6 +165,10 @@ async def test_the_lane_answers_signed_reads_itself(start):
         assert lane.page(data) is not None
         assert lane.answer(data.replace(b"limit=2", b"limit=1"), 0) == (b"", 0)
         assert lane.page(data.replace(b"limit=2", b"limit=1")) is None
+    bare = f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()  # what is left of a signed one that was answered
+    for first in (bare, data):
+        answer, consumed = lane.answer(first + bare + bare, 0)
+        assert (answer[:12], consumed) == ((b"", 0) if first is bare else (b"HTTP/1.1 200", len(data)))
 
 
 @both_paths

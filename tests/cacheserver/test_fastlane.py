@@ -19,6 +19,7 @@ from aiohttp.http_parser import HttpRequestParser
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import HealthCheck, example, given, target
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from cacheserver.app import LANE, METRICS, make_app
 from cacheserver.fastlane import Lane
@@ -250,6 +251,50 @@ def get(inside: House, target: str, fields: str = "") -> bytes:
 
 def ids(answer: bytes) -> list[str]:
     return [item["item_id"] for item in msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])["items"]]
+
+
+ASKED = st.sampled_from(
+    [
+        "u1?limit=2",
+        "u1?limit=3&after=p2",
+        "x.y~z",
+        "5?limit=1",
+        "u2?limit=2",
+        "u3",
+        "stranger",
+        "u1?limit=0",
+        "HTTP/1.1",
+    ]
+)
+TAILS = st.sampled_from(["", "Accept: application/msgpack\r\n", "Content-Length: 0\r\n", "If-None-Match: *\r\n"])
+
+
+@given(asked=st.lists(st.tuples(ASKED, TAILS), max_size=40), rest=st.sampled_from([b"", b"GET /v1/feeds/u1", b"\r\n"]))
+def test_pipelined_requests_are_answered_as_they_are_one_by_one(asked, rest):
+    def answers(inside: House, data: bytes) -> tuple[bytes, int]:
+        said, at = b"", 0
+        while (found := inside.lane.answer(data, at))[0]:
+            said, at = said + found[0], found[1]
+        return _ASIDE.sub(b"", said), at
+
+    requests = [f"GET /v1/feeds/{target} HTTP/1.1\r\nHost: x\r\n{tail}\r\n".encode() for target, tail in asked]
+    one_by_one, together = house(), house()
+    for _ in range(2):  # encoded, then kept
+        said = b""
+        taken = 0
+        for request in requests:
+            answer, at = answers(one_by_one, request)
+            if not at:
+                break
+            said, taken = said + answer, taken + at
+        assert answers(together, b"".join(requests) + rest) == (said, taken)
+    for inside in (one_by_one, together):
+        inside.lane.count()
+    assert list(one_by_one.services.residency) == list(together.services.residency), "the same are the most recent"
+    assert (
+        one_by_one.app[METRICS].of("/v1/feeds/{user_id}").statuses
+        == together.app[METRICS].of("/v1/feeds/{user_id}").statuses
+    )
 
 
 def test_an_access_makes_recent_and_opens_the_session():
