@@ -154,7 +154,9 @@ def _linear(
         odds = sigmoid(np.nan_to_num(rows[held].astype(np.float64)) @ early.weights + early.bias)
         metrics[head]["linear"] = measured(odds, happened[held], counts[held])
         lines.append(logistic(_chunks(rows, happened, counts), inputs, course.ridge))
-    return Lines(heads, np.array([line.weights for line in lines]), np.array([line.bias for line in lines]))
+    weights, bias = np.array([line.weights for line in lines]), np.array([line.bias for line in lines])
+    logits = logits_of(np.nan_to_num(rows), weights, bias)
+    return Lines(heads, weights, bias + _calibration(logits, heads, examples, held))
 
 
 def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], course: Course) -> Lines:
