@@ -39,8 +39,10 @@ def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Au
     """Numbers them in `slot`."""
     authors, slot_of = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32)
     count, slots, author_of = 0, marks.slot, columns.posts.author
+    for at in range(len(posts)):  # apart, so that all are fetched at once
+        slot_of[at] = author_of[posts[at]]
     for at in range(len(posts)):
-        author = author_of[posts[at]]
+        author = slot_of[at]
         if slots[author] < 0:
             slots[author] = count
             authors[count] = author
@@ -68,7 +70,8 @@ def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: N
             units[2, slot] += sign * _faded(weight, long, age)
     for row in range(3):
         for slot in range(into.shape[1]):
-            into[row, slot] = ln(1.0 + max(units[row, slot], 0) / UNIT)
+            if units[row, slot]:  # with most authors there is nothing
+                into[row, slot] = ln(1.0 + max(units[row, slot], 0) / UNIT)
 
 
 @inner

@@ -42,19 +42,44 @@ def adjust(
     """Scores (descending) normalised, fresh posts lifted, an author's further ones lowered."""
     count, author_of, created = len(scores), source.author, source.created
     spread = scores[0] - scores[-1] if count else 0.0
-    base, authors = np.empty(count), np.empty(count, np.int32)
+    base, lines = np.empty(count), np.empty((2, count), np.int32)
+    young, old = 0, 0
     for at in range(count):
         normal = (scores[at] - scores[-1]) / spread if spread > 0 else 0.0
         fresh = mixing.now - created[posts[at]] < mixing.fresh_s
         base[at] = normal + (mixing.fresh_lift if fresh else 0.0)
-        authors[at] = author_of[posts[at]]
-    for at in _descending(base, posts, source):
-        author = authors[at]
-        slots[author] += 1
-        base[at] -= mixing.author_penalty * slots[author]
-    for author in authors:
-        slots[author] = -1
+        lines[0, young], lines[1, old] = at, at
+        young += fresh
+        old += not fresh
+    _lower(source.author, slots, mixing.author_penalty, posts, lines[0, :young], lines[1, :old], base)
+    for at in range(count):
+        slots[author_of[posts[at]]] = -1
     return base
+
+
+@inner
+def _lower(
+    author_of: NDArray[np.int32],
+    slots: NDArray[np.int32],
+    penalty: float,
+    posts: NDArray[np.int32],
+    young: NDArray[np.int32],
+    old: NDArray[np.int32],
+    base: NDArray[np.float64],
+) -> None:
+    """Each post by what its author has before it: of the two lines, either of which falls, the greater one is next."""
+    first, second = 0, 0
+    for _ in range(len(base)):
+        turn = second < len(old)
+        if turn and first < len(young):
+            mine, theirs = base[old[second]], base[young[first]]
+            turn = mine > theirs or (mine == theirs and old[second] < young[first])
+        at = old[second] if turn else young[first]
+        second += turn
+        first += not turn
+        author = author_of[posts[at]]
+        slots[author] += 1
+        base[at] -= penalty * slots[author]
 
 
 @inner

@@ -17,7 +17,7 @@ class Network(NamedTuple):
 
     posts: NDArray[np.int32]
     created: NDArray[np.float64]
-    owner: NDArray[np.int32]
+    owner: NDArray[np.uint32]
 
 
 @inner
@@ -29,8 +29,9 @@ def network_of(columns: Columns, rules: Rules, viewer: int) -> Network:
         created[at] = every_created[posts[at]]
     count = 0
     for at in range(len(posts)):
-        posts[count], created[count], owner[count] = posts[at], created[at], owner[at]
-        count += oldest <= created[count] <= now
+        when = created[at]
+        posts[count], created[count], owner[count] = posts[at], when, owner[at]
+        count += (oldest <= when) & (when <= now)
     return Network(posts[:count], created[:count], owner[:count])
 
 

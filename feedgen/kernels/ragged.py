@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numba import uint32, uint64
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import inner
@@ -10,14 +11,14 @@ from feedgen.state.lists import Spans
 
 
 @inner
-def flat(spans: Spans, owners: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+def flat(spans: Spans, owners: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[np.uint32]]:
     """Copies of the entries of all owners, and the position of each one's owner. O(owners + entries).
 
     Lists are short and of many lengths, so that a loop over each would be a wrong guess of the processor at its end:
     owners are spread by a running sum.
     """
     starts, counts, values = spans
-    shift, behind = np.empty(len(owners), np.int64), np.empty(len(owners), np.int64)
+    shift, behind = np.empty(len(owners), np.int64), np.empty(len(owners), np.uint64)
     count = 0
     for at in range(len(owners)):
         owner = owners[at]
@@ -25,13 +26,13 @@ def flat(spans: Spans, owners: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray
         shift[at] = (starts[owner] if known else 0) - count
         count += counts[owner] if known else 0
         behind[at] = count
-    place, found = np.zeros(count + 1, np.int32), np.empty(count, values.dtype)
+    place, found = np.zeros(count + 1, np.uint32), np.empty(count, values.dtype)
     for at in range(len(owners)):
-        place[behind[at]] += 1
-    running = 0
+        place[behind[at]] += uint32(1)
+    running = uint32(0)
     for at in range(count):
         running += place[at]
         place[at] = running
     for at in range(count):
-        found[at] = values[shift[place[at]] + at]
+        found[at] = values[uint64(shift[place[at]] + at)]
     return found, place[:count]

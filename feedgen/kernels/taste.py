@@ -36,7 +36,7 @@ def _on_grid(value: float) -> float:
 
 @inner
 def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
-    """Posts of one owner are neighbours, so a cell is in use for one owner at a time."""
+    """Posts of one owner are neighbours, so a cell that names an earlier vote than the owner's first one is free."""
     owners, which, cells = network.owner, network.posts, marks.cell
     starts, counts, topics = columns.posts.topic_at, columns.posts.topic_count, columns.posts.topics
     most, first_topic, many_topics = 0, np.empty(len(which), np.int64), np.empty(len(which), np.int64)
@@ -48,20 +48,18 @@ def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     first, count, runs = 0, 0, 0
     for at in range(len(which)):
         if at and owners[at] != owners[at - 1] and count > first:
-            for place in range(first, count):
-                cells[cell_of[place]] = -1
             ends[runs] = first = count
             runs += 1
         many = many_topics[at]
         for place in range(first_topic[at], first_topic[at] + many):
             cell = topics[place] * WIDTH + many
-            if cells[cell] < 0:
+            if cells[cell] < first:
                 cells[cell] = count
                 topic[count], owner[count], cell_of[count] = topics[place], runs, cell
                 share[count], times[count] = 1.0 / many, 0
                 count += 1
             times[cells[cell]] += 1
-    for place in range(first, count):
+    for place in range(count):
         cells[cell_of[place]] = -1
     if count > first:
         ends[runs] = count
