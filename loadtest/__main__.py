@@ -155,6 +155,22 @@ def generate(
     _print(figures, json_file)
 
 
+@app.command("signals", epilog="Example: loadtest signals --json signals.json")
+def signals(
+    viewers: Annotated[int, typer.Option(min=64, max=1_000_000, help="Of the network.")] = 4_000,
+    followees: Annotated[int, typer.Option(min=1, max=10_000, help="Of each viewer.")] = 500,
+    posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.85,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Processor time of the signals of a viewer's best 500 candidates, and of a feed with one stage and with two."""
+    from feedgen.errors import ModelError
+    from loadtest.signals_bench import measure
+
+    with _failing(ModelError):
+        figures = measure(viewers, followees, posts_each)
+    _print(figures, json_file)
+
+
 @app.command("beside", epilog="Example: loadtest beside --rate 5000 --json beside.json")
 def beside(
     viewers: Annotated[int, typer.Option(min=20, max=1_000_000, help="Whose feeds are generated in turn.")] = 10_000,

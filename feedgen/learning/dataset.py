@@ -111,6 +111,7 @@ class RowMaker:
     def rows(self, login: Login, feed: Shortlist, rng: np.random.Generator, login_rate: float | None = None) -> Rows:
         """The rows of a login that had the chance `login_rate` to be asked for (if not said: that of `wanted`).
 
+        Draws go by place in the feed, not by dense index: how posts are numbered depends on where playing began.
         O(candidates); the inputs are what costs.
         """
         after = self.outcomes.after(login)
@@ -118,12 +119,13 @@ class RowMaker:
             login_rate = 1.0 if after else self._learning.idle_rate
         done = {self._state.post_ids.find(post): kinds for post, kinds in after.items()}
         if self.outcomes.shown is None:
-            near, far = feed.posts, np.sort(feed.considered[len(feed.posts) :])
+            near, far = feed.posts, feed.considered[len(feed.posts) :]
             of_near = self._sampled(near, done, self._learning.negative_rate, rng)
             of_far = self._sampled(far, done, self._learning.rest_rate, rng)
         else:
             seen = self._known(login)
-            near, far = np.union1d(feed.posts, seen).astype(np.int32), np.empty(0, np.int32)
+            near = np.concatenate((feed.posts, seen[~np.isin(seen, feed.posts)]))
+            far = np.empty(0, np.int32)
             of_near = self._sampled(near, done, self._learning.negative_rate, rng) & np.isin(near, seen)
             of_far = np.empty(0, np.bool_)
         posts = np.concatenate((near[of_near], far[of_far]))

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import Signal
+from feedgen.ranking.groups.overlap import overlap
 from feedgen.ranking.socialrank import SocialRank
 from feedgen.selection.context import ViewerContext
 from feedgen.state.attributes import MEDIA, NONE, UNSAID
-from feedgen.state.columns import ragged
 from feedgen.state.logins import DEVICES
 from feedgen.state.state import State
 
@@ -95,8 +95,10 @@ class Said:
         if my_birth != UNSAID:
             rows[:, 1] = np.where(born == UNSAID, np.nan, np.abs(born.astype(np.float64) - my_birth))
         rows[:, 2] = np.where(verified == UNSAID, np.nan, verified)
-        following, common = _followees(context, authors)
-        rows[:, 3], rows[:, 6] = following, common
+        followed = np.empty((len(authors), 2), np.int64)
+        overlap(self._state.graph.spans[0], context.near, viewer, authors, followed)
+        following = followed[:, 0]
+        rows[:, 3], rows[:, 6] = following, followed[:, 1]
         rows[:, 4] = np.log((1.0 + np.maximum(epoch.followers[authors], 0)) / (1.0 + following))
         rank = self._rank.of_all(len(self._state.users), self._state.watermark, context.now)
         if rank is not None:
@@ -110,16 +112,3 @@ def _alike(codes: NDArray[np.int32], own: int) -> NDArray[np.float64]:
         return np.full(len(codes), np.nan)
     alike: NDArray[np.float64] = np.where(codes == NONE, np.nan, codes == own)
     return alike
-
-
-def _followees(context: ViewerContext, authors: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """How many each of `authors` follows, and how many of them the viewer does too. O(followees of the authors)."""
-    spans = context.state.graph.spans[0]
-    following = np.zeros(len(authors), np.int64)
-    known = np.flatnonzero(authors < len(spans.starts))
-    following[known] = spans.counts[authors[known]]
-    flat, row = ragged(spans.starts[authors[known]], following[known])
-    followed = spans.values[flat]
-    both = context.near[followed] & (followed != context.viewer)
-    common = np.bincount(known[row], weights=both.astype(np.float64), minlength=len(authors))
-    return following, common.astype(np.float64)

@@ -110,8 +110,8 @@ def profile_of(
     columns: Columns, scratch: Scratch, moment: Moment, past: Past, posts: NDArray[np.int32], back: NDArray[np.float64]
 ) -> Profile:
     """Of the author of `posts`, as `read_posts` gives them. O(posts)."""
-    made, engaged_1h = np.zeros(5), np.zeros(4)
-    met, mine, crowd, recent_mine = np.zeros(3), np.zeros(3), 0.0, np.zeros(2)
+    sums, crowd = np.zeros(16), 0.0  # one array: making it is a part of what an author of few posts costs
+    made, engaged_1h, met, mine, recent_mine = sums[:4], sums[4:8], sums[8:11], sums[11:14], sums[14:]
     delays, total, squares, count = np.zeros(DELAYS, np.int64), 0.0, 0.0, 0
     newest, last, last_mine, old, old_met = -_INF, -_INF, -1, 0, 0
     now_hour = int(moment.now // HOUR_S)
@@ -151,7 +151,7 @@ def profile_of(
         met[2] += 1
         mine[2] += own > 0
     values = np.full(_COUNT, np.nan, np.float32)
-    values[0:4] = made[:4]
+    values[0:4] = made
     values[4] = hours(moment.now - newest) if newest > -_INF else np.nan
     values[5] = (old_met + 1.0) / (old + 2.0)
     values[7:11] = engaged_1h

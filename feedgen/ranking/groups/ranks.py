@@ -23,6 +23,9 @@ def fill(values: NDArray[np.float64], row: NDArray[np.float32]) -> None:
     for at in range(len(values)):
         if np.isnan(values[at]):
             values[at] = np.inf
-    ordered = np.sort(values)
-    for at in range(len(values)):
-        row[at] = np.searchsorted(ordered, values[at])
+    lower, line = 0, np.argsort(values)
+    for place in range(len(line)):
+        at = line[place]
+        if place and values[at] > values[line[place - 1]]:
+            lower = place
+        row[at] = lower

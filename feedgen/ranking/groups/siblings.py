@@ -92,8 +92,8 @@ def _around(
 ) -> None:
     """From hour_posts to day_mine_ago."""
     created, now_hour = columns.created, moment.now // HOUR_S
-    at_post, found = created[posts[place]], np.zeros((2, 3))
-    met, mine = np.full(2, -_INF), np.full(2, -1)
+    at_post, found = created[posts[place]], np.zeros((2, 5))  # posts, met, mine; when one was met last, and mine
+    found[:, 3], found[:, 4] = -_INF, -1
     for step in (-1, 1):
         at, steps = place + step, 0
         while 0 <= at < len(posts) and steps < _STEPS:
@@ -106,14 +106,14 @@ def _around(
                 found[span, 0] += 1
                 if columns.first[post] <= moment.now:
                     found[span, 1] += 1
-                    met[span] = max(met[span], columns.first[post])
+                    found[span, 3] = max(found[span, 3], columns.first[post])
                 if scratch.own[post] > 0:
                     found[span, 2] += 1
-                    mine[span] = max(mine[span], scratch.own[post] - 1)
+                    found[span, 4] = max(found[span, 4], scratch.own[post] - 1)
     for span in range(2):
-        row[5 * span : 5 * span + 3] = found[span]
-        row[5 * span + 3] = _ago(moment, met[span])
-        row[5 * span + 4] = max(now_hour - mine[span], 0) if mine[span] >= 0 else np.nan
+        row[5 * span : 5 * span + 3] = found[span, :3]
+        row[5 * span + 3] = _ago(moment, found[span, 3])
+        row[5 * span + 4] = max(now_hour - found[span, 4], 0) if found[span, 4] >= 0 else np.nan
 
 
 @inner

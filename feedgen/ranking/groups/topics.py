@@ -56,18 +56,16 @@ _FADING_S: Final = 60.0 * DAY_S
 _COUNT: Final = len(SIGNALS)
 
 
+_WEIGHT, _MINE, _DELAY, _LAST, _OPEN, _POSTS, _MET = range(7)
+
+
 class Told(NamedTuple):
-    """What became of one author's posts, by number of the topic: fading sums over posts that were engaged with; `open`,
-    `posts` and `met` count."""
+    """What became of one author's posts. `used`: the topics, by number. `sums`: shape (topics, 7), one array as it is
+    made anew for each author: fading sums over posts that were engaged with (_WEIGHT, the viewer's: _MINE, _DELAY),
+    when one was first engaged with last (_LAST, s), and counts (_OPEN, _POSTS, _MET)."""
 
     used: NDArray[np.int32]
-    weight: NDArray[np.float64]
-    mine: NDArray[np.float64]
-    delay: NDArray[np.float64]
-    last: NDArray[np.float64]
-    open: NDArray[np.int64]
-    posts: NDArray[np.int64]
-    met: NDArray[np.int64]
+    sums: NDArray[np.float64]
 
 
 @inner
@@ -76,17 +74,7 @@ def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[n
     cell, most = scratch.cell, 0
     for post in posts:
         most += columns.topic_count[post]
-    told = Told(
-        np.empty(most, np.int32),
-        np.zeros(most),
-        np.zeros(most),
-        np.zeros(most),
-        np.full(most, -_INF),
-        np.zeros(most, np.int64),
-        np.zeros(most, np.int64),
-        np.zeros(most, np.int64),
-    )
-    count = 0
+    used, sums, count = np.empty(most, np.int32), np.empty((most, 7)), 0
     for post in posts:
         first = columns.first[post]
         known = first <= moment.now
@@ -95,20 +83,23 @@ def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[n
         for at in range(columns.topic_at[post], columns.topic_at[post] + columns.topic_count[post]):
             topic = columns.topics[at]
             if cell[topic] == 0:
-                told.used[count] = topic
+                used[count] = topic
+                sums[count] = 0.0
+                sums[count, _LAST] = -_INF
                 count += 1
                 cell[topic] = count
             number = cell[topic] - 1
-            told.posts[number] += 1
-            told.met[number] += known
+            row = sums[number]
+            row[_POSTS] += 1
+            row[_MET] += known
             if known:
-                told.weight[number] += weight
-                told.mine[number] += weight * (scratch.own[post] > 0)
-                told.delay[number] += delay
-                told.last[number] = max(told.last[number], first)
+                row[_WEIGHT] += weight
+                row[_MINE] += weight * (scratch.own[post] > 0)
+                row[_DELAY] += delay
+                row[_LAST] = max(row[_LAST], first)
             elif moment.now - columns.created[post] < 30 * DAY_S:
-                told.open[number] += 1
-    return Told(told.used[:count], told.weight, told.mine, told.delay, told.last, told.open, told.posts, told.met)
+                row[_OPEN] += 1
+    return Told(used[:count], sums)
 
 
 @inner
@@ -120,7 +111,7 @@ def forget(scratch: Scratch, told: Told) -> None:
 
 @inner
 def _share(told: Told, number: int) -> float:
-    return (told.mine[number] + 0.02) / (told.weight[number] + 0.1) if number >= 0 else 0.2
+    return (told.sums[number, _MINE] + 0.02) / (told.sums[number, _WEIGHT] + 0.1) if number >= 0 else 0.2
 
 
 @inner
@@ -144,10 +135,11 @@ def fill(columns: Columns, scratch: Scratch, moment: Moment, told: Told, post: i
     number = scratch.cell[rarest] - 1
     row[1], row[2] = _share(told, number), shares / count
     if number >= 0:
-        row[3], row[6] = told.weight[number], told.open[number]
-        row[7] = (told.met[number] + 1.0) / (told.posts[number] + 2.0)
-        if told.weight[number] > 0.0:
-            row[4], row[5] = told.delay[number] / told.weight[number], hours(moment.now - told.last[number])
+        sums = told.sums[number]
+        row[3], row[6] = sums[_WEIGHT], sums[_OPEN]
+        row[7] = (sums[_MET] + 1.0) / (sums[_POSTS] + 2.0)
+        if sums[_WEIGHT] > 0.0:
+            row[4], row[5] = sums[_DELAY] / sums[_WEIGHT], hours(moment.now - sums[_LAST])
     row[8] = liking / count
     row[9] = np.log((scratch.met[rarest] + 0.5) / (columns.about[rarest] + 5.0))
     if scratch.met_hour[rarest] > 0:
