@@ -32,13 +32,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_answered", "_body_left", "_busy", "_ending", "_handler", "_held", "_lane", "_lingering", "_no_more",
-        "_paused", "_put", "_reading", "_slow", "_transport", "_waits", "_write", "began_at", "ends", "used_at",
+        "_paused", "_put", "_reading", "_slow", "_transport", "_turnstile", "_waits", "_write", "began_at", "ends",
+        "used_at",
     )  # fmt: skip
 
     def __init__(self, connections: "Connections") -> None:
         self._all = connections
         self._lane = connections.lane
         self._put = connections.outbox.put
+        self._turnstile = connections.turnstile
         self._handler: Ordinary | None = None
         self._held = b""
         self._slow = self._lane is None
@@ -81,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._ending = self._slow = True
         self._held = b""
         self._all.forget(self)
-        self._all.turnstile.leave(self)
+        self._turnstile.leave(self)
         if self._handler is not None:
             self._handler.connection_lost(exc)
 
@@ -116,6 +118,8 @@ class Connection(asyncio.Protocol):
         page = lane.page(data)
         if page is not None:
             self._put(self._write, page)
+            if self._turnstile.turning:  # what was begun there would come first, 3 ms of it
+                self._all.outbox.send()
             self.used_at = lane.real
             return
         self._all.outbox.send()
@@ -222,7 +226,7 @@ class Connection(asyncio.Protocol):
                     self.used_at = self.began_at = self._lane.real
                     at = answered_to
                     continue
-            if not (let_in or self._all.turnstile.enter(self)):
+            if not (let_in or self._turnstile.enter(self)):
                 self._waits = True
                 break
             let_in = False

@@ -25,7 +25,8 @@ class Turnstile:
     def __init__(self, each_turn: int = EACH_TURN) -> None:
         self._each_turn = self._left = each_turn
         self._line: dict[Waiting, None] = {}
-        self._turning = False
+        self.turning = False
+        """Whether anyone went in, in this turn of the loop or the one before: the loop has more to do than hits."""
 
     def __len__(self) -> int:
         return len(self._line)
@@ -36,8 +37,8 @@ class Turnstile:
             self._line[who] = None
             return False
         self._left -= 1
-        if not self._turning:
-            self._turning = True
+        if not self.turning:
+            self.turning = True
             asyncio.get_running_loop().call_soon(self._turn)
         return True
 
@@ -55,6 +56,6 @@ class Turnstile:
                 self._left -= 1
                 who.let_in()
         finally:
-            self._turning = self._left < self._each_turn
-            if self._turning:
+            self.turning = self._left < self._each_turn
+            if self.turning:
                 asyncio.get_running_loop().call_soon(self._turn)

@@ -53,27 +53,54 @@ async def test_nothing_is_sent_before_the_end_of_the_turn_unless_it_is_asked_for
 GET = b"GET /v1/feeds/u1?limit=2 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+async def known(rig) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which `GET` has been answered, so that the next one is answered by the shorter way."""
+    await rig.put("u1", ["p1", "p2", "p3"])
+    await rig.feed("u1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.listening.port)
+    for _ in range(2):
+        writer.write(GET)
+        await answer(reader)
+    return reader, writer
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head + await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+
+
+async def waited(rig) -> bool:
+    """Whether an answer has waited in the outbox, before the next one comes."""
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+        if len(rig.listening.connections.outbox):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("ending", ["eof", "stop"])
 async def test_an_answer_that_waits_goes_out_before_its_connection_ends(start, ending) -> None:
     """The client asks and stops sending at once, or the server stops in the very turn in which it has answered."""
     rig = await start()
-    await rig.put("u1", ["p1", "p2", "p3"])
-    await rig.feed("u1")
-    listening = rig.listening
-    reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
-    for _ in range(2):  # the second one's header fields are known, so it is answered by the shorter way
-        writer.write(GET)
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+    reader, writer = await known(rig)
     writer.write(GET)
     if ending == "eof":
         writer.write_eof()
     else:
-        for _ in range(1_000):
-            await asyncio.sleep(0)
-            if len(listening.connections.outbox):
-                listening.connections.stop()
-                break
+        assert await waited(rig)
+        rig.listening.connections.stop()
     assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_answers_wait_for_one_another_only_while_the_ordinary_path_is_idle(start, busy) -> None:
+    rig = await start()
+    reader, writer = await known(rig)
+    rig.listening.connections.turnstile.turning = busy
+    writer.write(GET)
+    assert await waited(rig) is not busy
+    assert (await answer(reader)).startswith(b"HTTP/1.1 200 OK")
     writer.close()
     await writer.wait_closed()
