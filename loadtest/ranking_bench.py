@@ -36,7 +36,7 @@ def measure(spec: NetworkSpec, settings: Settings, processes: int, on_rows: Prog
         taught = teach(past, settings, end, Path(folder), scorer="stacked", processes=processes, on_rows=on_rows)
     seconds = time.perf_counter() - began
     worth = {**kind_weights(settings.ranking), "dwell": values_of(settings)["dwell"]}
-    player = Player(past, settings)
+    player = Player(past, ranking_by(settings, "stacked"))  # nobody waits: what is late counts too
     player.state.fold(enumerate(past.events, start=1))
     active = [player.state.users.name(who) for who in player.state.logins.active_since(end - _ACTIVE_S).tolist()]
     names = sorted(name for name in active if name != MODERATOR)

@@ -120,20 +120,21 @@ class RowMaker:
         done = {self._state.post_ids.find(post): kinds for post, kinds in after.items()}
         if self.outcomes.shown is None:
             near, far = feed.posts, feed.considered[len(feed.posts) :]
-            of_near = self._sampled(near, done, self._learning.negative_rate, rng)
+            near_share = self._learning.negative_rate
+            of_near = self._sampled(near, done, near_share, rng)
             of_far = self._sampled(far, done, self._learning.rest_rate, rng)
         else:
             seen = self._known(login)
             near = np.concatenate((feed.posts, seen[~np.isin(seen, feed.posts)]))
-            far = np.empty(0, np.int32)
-            of_near = self._sampled(near, done, self._learning.negative_rate, rng) & np.isin(near, seen)
+            far, near_share = np.empty(0, np.int32), self._learning.shown_rate
+            of_near = self._sampled(near, done, near_share, rng) & np.isin(near, seen)
             of_far = np.empty(0, np.bool_)
         posts = np.concatenate((near[of_near], far[of_far]))
         inputs = self._inputs_of(feed, posts, near, of_near)
         acted = _acted(posts, done)
         posts_said, users = self._state.post_ids.names_of(posts), self._state.users
         picked = np.arange(len(posts)) < np.count_nonzero(of_near)
-        share = np.where(picked, self._learning.negative_rate, self._learning.rest_rate)
+        share = np.where(picked, near_share, self._learning.rest_rate)
         rate = np.where(acted.any(axis=1), 1.0, share * login_rate)
         return Rows(
             names=INPUTS,

@@ -45,6 +45,7 @@ class Course:
     seed: int = 1
     least: int = 100
     ridge: float = 1.0
+    wide_ridge: float = 30.0
     trees: bool = True
     stacked: bool = True
     growth: Growth = field(default_factory=Growth)
@@ -165,7 +166,7 @@ def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], c
     few = _about(examples, _WIDE_ROWS, course.seed)
     inputs = levelled(few.rows)
     lines = [
-        logistic(_chunks(inputs, few.happened[head], few.weights), inputs.shape[1], course.ridge) for head in heads
+        logistic(_chunks(inputs, few.happened[head], few.weights), inputs.shape[1], course.wide_ridge) for head in heads
     ]
     weights, bias = np.array([line.weights for line in lines]), np.array([line.bias for line in lines])
     return Lines(heads, weights, bias + _calibration(logits_of(level, weights, bias), heads, examples, held))

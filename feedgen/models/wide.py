@@ -33,7 +33,8 @@ def logits_of(level: NDArray[np.float32], weights: Floats, bias: Floats) -> Floa
 
     `weights`: shape (heads, INPUTS). O(rows × inputs × heads).
     """
-    sums: Floats = np.tile(bias, (len(level), 1))
-    for column, weight in enumerate(weights.T):
-        sums += level[:, column, None] * weight
-    return sums
+    sums: Floats = np.tile(bias[:, None], (1, len(level)))
+    columns = np.ascontiguousarray(level.T, np.float64)
+    for column, weight in zip(columns, weights.T, strict=True):
+        sums += weight[:, None] * column
+    return np.ascontiguousarray(sums.T)

@@ -18,7 +18,7 @@ from feedgen.ranking.inputs import INPUTS
 from tests.learning.communities import DAY, START, community, history
 
 UNTIL = START + 9 * DAY
-HALF = Settings(learning=config.Learning(negative_rate=0.5, rest_rate=0.5, chunk_rows=300))
+HALF = Settings(learning=config.Learning(negative_rate=0.5, rest_rate=0.5, shown_rate=0.5, chunk_rows=300))
 ALL = Settings(learning=config.Learning(negative_rate=1.0, rest_rate=1.0, idle_rate=1.0))
 
 
