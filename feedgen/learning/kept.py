@@ -17,6 +17,7 @@ from feedgen.learning.history import History
 from feedgen.learning.spans import Begin, cut, each_piece
 
 _JOB: Final = "job"
+_DONE: Final = ".done"
 WRITING: Final = ".writing"
 """How files end that are not whole yet."""
 _SOURCES: Final = Path(__file__).parent.parent
@@ -61,21 +62,24 @@ class Kept:
         return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
     def begin(self, job: str) -> None:
-        """What is kept from now on is of this job; what was being written is taken away. Raises OSError."""
+        """What is kept from now on is of this job: records of another go, and files half written. Raises OSError."""
         for path in self.folder.glob(f"*{WRITING}"):
             path.unlink(missing_ok=True)
+        if self.job != job:
+            for path in self.folder.glob(f"*{_DONE}"):
+                path.unlink()
         put_whole(self.folder / _JOB, job.encode() + b"\n")
 
     def put(self, name: str, files: Sequence[Path], result: Any) -> None:
         """The piece is done; `files` are in the folder. Raises OSError."""
         digests = {path.name: _digest(path) for path in files}
         record = {"files": digests, "result": result}
-        put_whole(self.folder / f"{name}.done", msgspec.json.encode(record))
+        put_whole(self.folder / f"{name}{_DONE}", msgspec.json.encode(record))
 
     def result(self, name: str, kind: Any) -> Any | None:
         """What the piece gave, as `kind`; None where it is not done, or a file of it is not what it was. O(bytes)."""
         try:
-            record = msgspec.json.decode((self.folder / f"{name}.done").read_bytes(), type=_Record)
+            record = msgspec.json.decode((self.folder / f"{name}{_DONE}").read_bytes(), type=_Record)
             if any(_digest(self.folder / file) != digest for file, digest in record.files.items()):
                 return None
             return msgspec.json.decode(record.result, type=kind)

@@ -61,6 +61,15 @@ def test_a_job_is_another_with_other_events_settings_or_orders() -> None:
     assert job_of(history(3), HALF) == jobs[0]
 
 
+def test_nothing_of_another_job_is_taken(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    for job, found in (("one", None), ("one", 5), ("other", None), ("one", None)):
+        kept.begin(job)
+        assert (kept.job, kept.result("part", int)) == (job, found)
+        if job == "one":
+            kept.put("part", [], 5)
+
+
 def test_rows_that_are_there_are_kept_and_torn_ones_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans, "PIECE", 20)
     past, told = history(10), list[str]()
