@@ -32,12 +32,13 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_answered", "_body_left", "_busy", "_ending", "_handler", "_held", "_lane", "_lingering", "_no_more",
-        "_paused", "_reading", "_slow", "_transport", "_waits", "_write", "began_at", "ends", "used_at",
+        "_paused", "_put", "_reading", "_slow", "_transport", "_waits", "_write", "began_at", "ends", "used_at",
     )  # fmt: skip
 
     def __init__(self, connections: "Connections") -> None:
         self._all = connections
         self._lane = connections.lane
+        self._put = connections.outbox.put
         self._handler: Ordinary | None = None
         self._held = b""
         self._slow = self._lane is None
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A client that only stops sending still gets the answers to what it has sent."""
+        self._all.outbox.send()
         self._no_more = True
         self.began_at = self._all.now()
         if self._body_left and (self._answered or not self.ends):
@@ -113,9 +115,10 @@ class Connection(asyncio.Protocol):
         assert lane is not None
         page = lane.page(data)
         if page is not None:
-            self._write(page)
+            self._put(self._write, page)
             self.used_at = lane.real
             return
+        self._all.outbox.send()
         answers, at = lane.answer(data, 0)
         if answers:
             self._transport.write(answers)
@@ -138,6 +141,7 @@ class Connection(asyncio.Protocol):
 
     def stop(self) -> None:
         """No further request is taken; the one under way is finished."""
+        self._all.outbox.send()
         self.ends = True
         if not (self._busy or self._waits):
             self._end()

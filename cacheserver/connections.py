@@ -12,6 +12,7 @@ from cacheserver.connection import Connection
 from cacheserver.fastlane import Lane
 from cacheserver.metrics import UNMATCHED, Metrics
 from cacheserver.ordinary import Ordinary
+from cacheserver.outbox import Outbox
 from cacheserver.problems import Refusal, on_the_wire
 from cacheserver.turnstile import Turnstile
 from feedgen.config import Server
@@ -39,6 +40,7 @@ class Connections:
         self._manager = manager
         self._refused = metrics.of(UNMATCHED)
         self.turnstile = Turnstile()
+        self.outbox = Outbox()
         if lane is not None:
             lane.in_line = self.turnstile.__len__
         self._open: set[Connection] = set()

@@ -1,24 +1,33 @@
 """A page as it goes out: encoded once, kept with the feed it is of."""
 
+from collections.abc import Hashable
 from sys import getsizeof
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from cacheserver.negotiation import etag_of
 from cacheserver.wire import JSON, BatchResult, FeedPage, encode
 
+if TYPE_CHECKING:
+    from cacheserver.shelf import Shelf
+
 _MSGPACK_RESULTS: Final = b"\x81\xa7results"
 
 
 class Encoded:
-    """A page's bytes, ready to be sent behind the headers that change with the second. Immutable.
+    """A page's bytes, ready to be sent behind the headers that change with the second.
 
     `tail`: the headers that last and the body, as they stand on the wire; the first `head_end` bytes of it are a 304's.
     For an entry of a batch, the entry alone. `at`: which of the shelf's generations it is of, made at `made_at` (s,
-    UTC). `last`: the item the next page comes after, None at the end.
+    UTC). `last`: the item the next page comes after, None at the end. All that is immutable. Once the page is kept,
+    `shelf` is whose it is, and it stands in `index` under `key`.
     """
 
-    __slots__ = ("at", "etag", "head_end", "last", "made_at", "tail")
+    __slots__ = ("at", "etag", "head_end", "index", "key", "last", "made_at", "shelf", "tail")
+
+    index: "PageIndex"
+    key: Hashable
+    shelf: "Shelf"
 
     def __init__(self, page: FeedPage, at: int, tail: bytes, head_end: int = 0, etag: str = "") -> None:
         self.tail = tail
@@ -32,6 +41,10 @@ class Encoded:
     def nbytes(self) -> int:
         """Bytes of what goes out."""
         return getsizeof(self.tail)
+
+
+PageIndex = dict[Hashable, Encoded]
+"""Every page that is kept, by what was asked: one look-up from the request to the page, whoever's it is."""
 
 
 def answer_of(page: FeedPage, at: int, new_items: int, media_type: str, limit: int | None) -> Encoded:

@@ -7,7 +7,7 @@ reading sessions, removals, counters.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from email.utils import formatdate
 from typing import Final
 
@@ -65,6 +65,7 @@ class Lane:
         self._monotonic = services.monotonic
         self._residency = services.residency
         self._read_at = services.residency.read_at
+        self._page_at = services.residency.page_at
         self._tailless = services.older is None
         self._settings = services.settings.server
         self._fresh_s = services.settings.cache.fresh_s
@@ -91,12 +92,12 @@ class Lane:
         if self._verifier is not None:
             rest = self._verified(data[4:space], rest)
         wish = self._known.get(rest)
-        if wish is None or not data.startswith(_GET):
+        if wish is None:
             return None
         self.real = real = self._monotonic()
         if real >= self._second_ends:
             self._new_second()
-        found = self._hit(data[14:space], wish, self._clock())
+        found = self._hit(data[:space], wish, self._clock())
         if found is None:
             return None
         if self._pages >= _SAMPLE:
@@ -126,8 +127,8 @@ class Lane:
                     rest = self._verified(data[at + 4 : space], rest)
                 wish = known(rest) or self._wish(rest)
                 if wish is not None:
-                    target = data[at + 14 : space]
-                    found = hit(target, wish, now) or self._page(target, wish, now)
+                    asked = data[at:space]
+                    found = hit(asked, wish, now) or self._page(asked, wish, now)
             elif data.startswith(BATCH, at) and self._verifier is None:
                 wish = self._wish(rest)
                 if wish is not None:
@@ -192,21 +193,21 @@ class Lane:
                 self._known[rest] = wish
         return wish
 
-    def _hit(self, target: bytes, wish: Wish, now: float) -> tuple[bytes, bytes] | None:
+    def _hit(self, asked: bytes, wish: Wish, now: float) -> tuple[bytes, bytes] | None:
         """A page of the current generation that is encoded already, in two parts; None for whatever else it is.
 
-        Nine of ten requests end here, so that this is as short as it can be: 1.2 µs with 3,000 residents.
+        `asked`: the request line up to the version. Nine of ten requests end here, so that this is as short as it can
+        be: under what is kept, whole requests are found that went through `_page` before.
         """
-        name, _, query = target.partition(b"?")
-        if wish.etags is not None or wish.length is not None or not (name.isalnum() or _plain(name)):
+        if wish.etags is not None or wish.length is not None:
             return None
         real = self.real
-        shelf = self._read_at(name.decode(), real)
-        if shelf is None:
+        page = self._page_at(asked if wish.is_json else (wish.media_type, asked), real)
+        if page is None:
             return None
-        page = shelf.pages.get(query if wish.is_json else (wish.media_type, query))
+        shelf = page.shelf
         age_s = now - shelf.made_at
-        if page is None or page.at or age_s > self._fresh_s:
+        if page.at or age_s > self._fresh_s:
             return None
         shelf.paged_at = real
         if page.last is not None:
@@ -215,9 +216,9 @@ class Lane:
         age = int(age_s)
         return self._fronts.get(age) or self._kept_front(age), page.tail
 
-    def _page(self, target: bytes, wish: Wish, now: float) -> tuple[bytes, ...] | None:
+    def _page(self, asked: bytes, wish: Wish, now: float) -> tuple[bytes, ...] | None:
         """As `_hit`, for pages that must be encoded, older generations, and readers who may have the page already."""
-        name, _, query = target.partition(b"?")
+        name, _, query = asked[len(_GET) :].partition(b"?")
         if not (name.isalnum() or _plain(name)) or wish.length is not None:
             return None
         viewer = name.decode()
@@ -227,9 +228,10 @@ class Lane:
         self._age_s = age_s = now - shelf.made_at
         if age_s > self._fresh_s:
             return None
-        page = shelf.pages.get(query if wish.is_json else (wish.media_type, query))
+        key = asked if wish.is_json else (wish.media_type, asked)
+        page = self._page_at(key, self.real)
         if page is None:
-            page = self._encode(viewer, shelf, query, wish.media_type)
+            page = self._encode(viewer, shelf, query, wish.media_type, key)
             if page is None:
                 return None
         shelf.walked(page.at, self.real, page.last)
@@ -272,13 +274,14 @@ class Lane:
         entries: list[bytes] = []
         for ask in asks:
             viewer = ask.user_id if type(ask.user_id) is str else str(ask.user_id)
-            shelf = self._read_at(viewer, self.real)
+            key = (media_type, viewer, ask.after, ask.limit, ask.generation)
+            entry = self._page_at(key, self.real)
+            shelf = self._read_at(viewer, self.real) if entry is None else entry.shelf
             if shelf is None or now - shelf.made_at > self._fresh_s:
                 return None
             self._age_s = now - shelf.made_at
-            entry = shelf.pages.get((media_type, ask.after, ask.limit, ask.generation))
             if entry is None:
-                entry = self._encode_entry(viewer, shelf, ask, media_type)
+                entry = self._encode_entry(viewer, shelf, ask, media_type, key)
                 if entry is None:
                     return None
             shelf.walked(entry.at, self.real, entry.last)
@@ -289,7 +292,7 @@ class Lane:
         own = f"Content-Type: {media_type}\r\nVary: Accept\r\nCache-Control: no-store\r\nContent-Length: {len(answer)}"
         return b"HTTP/1.1 200 OK", self._common, own.encode(), _END, answer
 
-    def _encode(self, viewer: str, shelf: Shelf, query: bytes, media_type: str) -> Encoded | None:
+    def _encode(self, viewer: str, shelf: Shelf, query: bytes, media_type: str, key: Hashable) -> Encoded | None:
         ask = self._ask(query)
         if ask is None:
             return None
@@ -298,10 +301,10 @@ class Lane:
             return None
         page, at, new_items = found
         answer = answer_of(page, at, new_items, media_type, ask.limit if ask.sized else None)
-        self._residency.keep_page(viewer, shelf, query if media_type == JSON else (media_type, query), answer)
+        self._residency.keep_page(viewer, shelf, key, answer)
         return answer
 
-    def _encode_entry(self, viewer: str, shelf: Shelf, raw: BatchAsk, media_type: str) -> Encoded | None:
+    def _encode_entry(self, viewer: str, shelf: Shelf, raw: BatchAsk, media_type: str, key: Hashable) -> Encoded | None:
         try:
             ask = Ask(
                 None if raw.after is None else an_id(raw.after, "after"),
@@ -314,7 +317,7 @@ class Lane:
         if found is None:
             return None
         entry = entry_of(found[0], found[1], media_type)
-        self._residency.keep_page(viewer, shelf, (media_type, raw.after, raw.limit, raw.generation), entry)
+        self._residency.keep_page(viewer, shelf, key, entry)
         return entry
 
     def _walk(self, viewer: str, shelf: Shelf, ask: Ask) -> tuple[FeedPage, int, int] | None:

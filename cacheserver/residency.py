@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from math import inf
 from typing import Final
 
-from cacheserver.encoded import Encoded
+from cacheserver.encoded import Encoded, PageIndex
 from cacheserver.shelf import Shelf
 from feedgen.config import Settings
 from feedgen.feed.eviction import LookAhead
@@ -63,12 +63,14 @@ class _Lru:
         shelf = self.order.pop(viewer, None)
         if shelf is not None:
             self.currsize -= shelf.nbytes
+            shelf.forget_pages()
 
     def evict(self) -> str:
         """Let one go for space: who was chosen ahead, else the least recently read; says who. O(1), amortised."""
         viewer = self._chosen() or next(iter(self.order))
         shelf = self.order.pop(viewer)
         self.currsize -= shelf.nbytes
+        shelf.forget_pages()
         self.evictions += 1
         self.ahead.left(self.monotonic() - shelf.read_at)
         return viewer
@@ -125,6 +127,7 @@ class Residency:
         self._lru = _Lru(settings.cache.max_bytes, monotonic)
         self._order = self._lru.order
         self._get, self._touch = self._order.get, self._order.move_to_end
+        self._pages: PageIndex = {}  # all of them of feeds in memory
         self._trending: Shelf | None = None
         self.expiries = 0
 
@@ -196,10 +199,25 @@ class Residency:
             self._account(viewer, shelf)
         return shelf
 
+    def page_at(self, key: Hashable, now: float) -> Encoded | None:
+        """The page kept under `key`, its feed made the most recent as by `read_at`; None if there is none. O(1).
+
+        None also if the feed must first be brought forward, which `read_at` does.
+        """
+        page = self._pages.get(key)
+        if page is None:
+            return None
+        shelf = page.shelf
+        if shelf.brought_to < self._removals.last:
+            return None
+        self._touch(shelf.viewer)
+        shelf.read_at = now
+        return page
+
     def keep_page(self, viewer: str, shelf: Shelf, key: Hashable, page: Encoded) -> None:
         """Keep an encoded page with the viewer's feed, as part of its bytes; room is made as for a feed. O(1)."""
         if self._settings.encoded_pages:
-            shelf.keep(key, page, self._settings.encoded_pages)
+            shelf.keep(self._pages, key, page, self._settings.encoded_pages)
             self._account(viewer, shelf)
 
     def paged(self, shelf: Shelf, feed: FeedMap) -> None:
@@ -333,7 +351,7 @@ class Residency:
 
     def check(self) -> None:
         """Assert every invariant. For tests. O(residents)."""
-        total = 0
+        total = kept = 0
         for shelf in self._order.values():
             counted = shelf.nbytes
             shelf.account()
@@ -342,8 +360,12 @@ class Residency:
             assert generations == sorted(set(generations), reverse=True), "generations out of order"
             assert len(shelf.feeds) <= 1 + self._settings.session_generations
             assert shelf.brought_to <= min(feed.brought_to for feed in shelf.feeds)
-            assert len(shelf.pages) <= self._settings.encoded_pages
-            assert (shelf.pages_bytes == 0) == (not shelf.pages)
+            pages = shelf.pages or []
+            assert len(pages) <= self._settings.encoded_pages
+            assert (shelf.pages_bytes == 0) == (not pages)
+            assert all(page.shelf is shelf and self._pages[page.key] is page for page in pages)
+            kept += len(pages)
             total += counted
+        assert kept == len(self._pages), "a page is kept of a feed that is not here"
         assert total == self.nbytes, "the books do not add up"
         assert total <= self._settings.max_bytes, "the bound is passed"

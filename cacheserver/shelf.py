@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from math import inf
 from typing import Final
 
-from cacheserver.encoded import Encoded
+from cacheserver.encoded import Encoded, PageIndex
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.roles import Removals
 
@@ -13,8 +13,9 @@ _SHELF_BYTES: Final = 620
 """A shelf, its dict, its entry in the LRU, and where its last page ended (tracemalloc; tests/cacheserver)."""
 _OLDER_BYTES: Final = 320
 """An older generation besides its feed, and the list it is in."""
-_PAGE_BYTES: Final = 400
-"""An encoded page besides its bytes: the object, its key and its entry in the dict (365 bytes, tracemalloc)."""
+_PAGE_BYTES: Final = 500
+"""An encoded page besides its bytes: the object, its key, its place in the list and its entry in the index, which takes
+70 bytes more when it has just grown (430 to 500 bytes, tracemalloc)."""
 
 
 class Session:
@@ -33,21 +34,22 @@ class Shelf:
 
     `read_at`, `looked_at`: real clock, s; the last read, and the last look for something newer. `made_at`: when the
     current generation was made (s, UTC). `paged_at`, `end`: when the current one was last paged, and the item its last
-    page ended at. `brought_to`: log offset up to which removals were applied to all of it. `pages`: encoded pages by
-    what was asked; forgotten as soon as any of the generations changes. Not thread-safe.
+    page ended at. `brought_to`: log offset up to which removals were applied to all of it. `pages`: encoded pages in
+    the order they were kept; forgotten as soon as any of the generations changes. Not thread-safe.
     """
 
     __slots__ = (
         "_own_bytes", "brought_to", "current", "end", "looked_at", "made_at", "nbytes", "older", "paged_at", "pages",
-        "pages_bytes", "read_at",
+        "pages_bytes", "read_at", "viewer",
     )  # fmt: skip
 
     def __init__(self, viewer: str, feed: FeedMap, now: float) -> None:
+        self.viewer = viewer
         self.current = feed
         self.paged_at = -inf
         self.end: str | None = None
         self.older: list[Session] | None = None  # few have any, and an empty list takes 56 bytes
-        self.pages: dict[Hashable, Encoded] = {}
+        self.pages: list[Encoded] | None = None
         self.pages_bytes = 0
         self._own_bytes = _SHELF_BYTES + sys.getsizeof(viewer)
         self.read_at = now
@@ -98,15 +100,23 @@ class Shelf:
             return self.current
         return next((session.feed for session in self.older or () if session.end == item_id), None)
 
-    def keep(self, key: Hashable, page: Encoded, most: int) -> None:
+    def keep(self, index: PageIndex, key: Hashable, page: Encoded, most: int) -> None:
         """Keep an encoded page, `most` of them; the latest leaves for it. Call `account` afterwards. O(1).
 
         Walks begin with the same pages and end on different ones: the early ones are asked for again.
         """
+        if self.pages is None:
+            self.pages = []
         while len(self.pages) >= most:
-            self.pages_bytes -= _PAGE_BYTES + self.pages.popitem()[1].nbytes
-        self.pages[key] = page
+            self._unlist(self.pages.pop())
+        page.index, page.key, page.shelf = index, key, self
+        index[key] = page
+        self.pages.append(page)
         self.pages_bytes += _PAGE_BYTES + page.nbytes
+
+    def _unlist(self, page: Encoded) -> None:
+        del page.index[page.key]
+        self.pages_bytes -= _PAGE_BYTES + page.nbytes
 
     def replace(self, feed: FeedMap) -> bool:
         """Make `feed` the current one; False if it is not newer. Call `close_sessions` and `account` afterwards."""
@@ -148,6 +158,10 @@ class Shelf:
         return len(leaving)
 
     def forget_pages(self) -> None:
-        """What was encoded says which generation, its neighbours and its items; any of them may be another now."""
-        self.pages.clear()
-        self.pages_bytes = 0
+        """What was encoded says which generation, its neighbours and its items; any of them may be another now.
+
+        Also for a shelf that leaves memory: a page that is kept is one of a resident feed.
+        """
+        pages, self.pages = self.pages, None
+        for page in pages or ():
+            self._unlist(page)

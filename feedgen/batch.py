@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from feedgen.choosing import Chooser
 from feedgen.config import Settings
-from feedgen.diversity import seeds
+from feedgen.diversity import seeds_of
 from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
@@ -134,7 +134,7 @@ class BatchMaker:
         if staged:
             self._rescore(line_up, viewers, room.picked, now)
         generation = Generation(epoch.watermark, round(now * 1000))
-        keys = seeds_of(self._state, settings, viewers, generation)
+        keys = keys_of(self._state, settings, viewers, generation)
         source, slots, mixing = self._chooser.source(epoch), self._chooser.marks().slot, mixing_of(settings, now)
         arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
         scratch.keep(arena)
@@ -146,29 +146,29 @@ class BatchMaker:
         """What stands in the arrays as records of their own. O(bytes)."""
         share, bulks = self._settings.diversity.explore_share, list[Bulk | Exception]()
         finite, authors, whole = packed.finite.tolist(), packed.authors.tolist(), packed.whole.tolist()
-        ids = packed.ids.tolist()
+        ids, ends, data = packed.ids.tolist(), packed.ends, arena.data
+        wide, narrow, scores = _Rows(packed.author_of), _Rows(packed.author_of_8), _Rows(packed.scores)
+        seconds, exact, origin = _Rows(packed.seconds), _Rows(packed.created), _Rows(packed.origin)
+        explored = _Rows(packed.explored)
         for row, count in enumerate(picked.counts.tolist()):
             if not finite[row]:
                 bulks.append(ValueError("a score is not finite (as float32)"))
                 continue
-            items, people = ids[row]
-            ends = packed.ends[row]
-            numbers = packed.author_of_8 if authors[row] <= 256 else packed.author_of
-            created = packed.seconds if whole[row] else packed.created
+            numbers, created = narrow if authors[row] <= 256 else wide, seconds if whole[row] else exact
             bulks.append(
                 Bulk(
                     generation.watermark,
                     generation.generated_at_ms,
-                    _ids(arena, count, items, ends[0]),
-                    _ids(arena, authors[row], people, ends[1]),
-                    numbers[row, :count].tobytes(),
-                    packed.scores[row, :count].tobytes(),
+                    _ids(data, count, ids[row][0], ends[row, 0]),
+                    _ids(data, authors[row], ids[row][1], ends[row, 1]),
+                    numbers.cut(row, count),
+                    scores.cut(row, count),
                     "I" if whole[row] else "d",
-                    created[row, :count].tobytes(),
+                    created.cut(row, count),
                     SOURCES,
-                    packed.origin[row, :count].tobytes(),
+                    origin.cut(row, count),
                     share,
-                    packed.explored[row, : (count + 7) // 8].tobytes(),
+                    explored.cut(row, (count + 7) // 8),
                 )
             )
         return bulks
@@ -196,12 +196,11 @@ def mixing_of(settings: Settings, now: float) -> Mixing:
     )
 
 
-def seeds_of(
-    state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation
-) -> NDArray[np.uint64]:
+def keys_of(state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
     """What decides each viewer's draws: the key of diversity.explore, as two words."""
-    name, lead = state.users.name, f"{settings.diversity.seed} {generation} "
-    return np.stack([seeds(lead + name(viewer)) for viewer in viewers.tolist()])
+    (bounds, names), lead = state.users.encoded, f"{settings.diversity.seed} {generation} ".encode()
+    spans = zip(bounds[viewers].tolist(), bounds[viewers + 1].tolist(), strict=True)
+    return seeds_of(lead + names[start:end].tobytes() for start, end in spans)
 
 
 _EVERY_LOOP: Final = (
@@ -246,7 +245,21 @@ def _counted(tally: Tally) -> dict[str, int]:
     return counted
 
 
-def _ids(arena: NDArray[np.uint8], count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
+class _Rows:
+    """Bytes of the rows of a contiguous array of two dimensions, without an array for each."""
+
+    __slots__ = ("_bytes", "_each", "_row")
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._bytes, self._row, self._each = values.data.cast("B"), values.strides[0], values.itemsize
+
+    def cut(self, row: int, count: int) -> bytes:
+        """The first so many entries of the row; a copy."""
+        first = row * self._row
+        return self._bytes[first : first + count * self._each].tobytes()
+
+
+def _ids(data: memoryview, count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
     kind, width, start, end = parts
     cuts = ends[:count].tobytes() if kind == packing.ARENA else b""
-    return PackedIds(packing.KINDS[kind], count, width, arena[start:end].tobytes(), cuts)
+    return PackedIds(packing.KINDS[kind], count, width, data[start:end].tobytes(), cuts)

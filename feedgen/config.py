@@ -188,8 +188,9 @@ class Learning(_Section, frozen=True):
     """What a replay teaches and how it is judged."""
 
     horizon_hours: Positive = 6.0
-    days: Positive = 1_095.0
-    negative_rate: Rate = 0.05
+    days: Positive = 1_825.0
+    negative_rate: Rate = 0.1
+    rest_rate: Rate = 0.02
     idle_rate: Rate = 0.25
     chunk_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1

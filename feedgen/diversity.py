@@ -8,7 +8,7 @@
 Ties keep the ranked order. The draws come from a key, not from a generator that somebody else may have used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -147,7 +147,14 @@ def explore(line: list[int], share: float, key: str) -> tuple[list[int], NDArray
 
 def seeds(key: str) -> NDArray[np.uint64]:
     """Two words: BLAKE2b of the key."""
-    return np.frombuffer(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "<u8")
+    words: NDArray[np.uint64] = seeds_of((key.encode("utf-8", "surrogatepass"),))[0]
+    return words
+
+
+def seeds_of(keys: Iterable[bytes]) -> NDArray[np.uint64]:
+    """Of each key, in UTF-8; shape (keys, 2). O(bytes)."""
+    digests = (blake2b(key, digest_size=16).digest() for key in keys)
+    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
 
 
 def draws(words: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:

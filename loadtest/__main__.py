@@ -286,7 +286,7 @@ def hostile(
     half_open: Annotated[int, typer.Option(min=0, max=100_000, help="Connections with half a request.")] = 5_000,
     slow: Annotated[int, typer.Option(min=0, max=10_000, help="Connections that ask and do not read.")] = 100,
     odd: Annotated[int, typer.Option(min=0, max=100_000_000, help="Odd requests.")] = 1_000_000,
-    odd_seconds: Annotated[float, typer.Option(min=1, max=36_000, help="For them, at most.")] = 220.0,
+    odd_seconds: Annotated[float, typer.Option(min=1, max=36_000, help="For them, at most.")] = 400.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
 ) -> None:
     """A server of its own under half-open connections, slow readers, floods of misses, odd requests. Prints JSON."""

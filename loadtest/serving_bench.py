@@ -14,7 +14,7 @@ import numpy as np
 import uvloop
 
 from loadtest import peers
-from loadtest.closed_loop import Sample, redis_benchmark, write_requests, wrk
+from loadtest.closed_loop import Sample, cpu_s, redis_benchmark, write_requests, wrk
 from loadtest.open_loop import drive, report
 from loadtest.peers import NotHere, Peer
 from loadtest.visits import drawn_viewers, targets
@@ -22,6 +22,7 @@ from loadtest.visits import drawn_viewers, targets
 LIMIT: Final = 20
 PIPELINED: Final = 16
 BATCH: Final = 32
+_FIRST_READS_PER_S: Final = 8_000.0
 GOALS: Final = (
     ("fast lane", "nginx, a file", 0.9),
     ("fast lane", "ordinary path", 3.0),
@@ -57,7 +58,8 @@ def measure(size: Size, tell: Callable[[str], None]) -> dict[str, Any]:
         bytes_alone = _bytes_each(lane)
         ordinary = stack.enter_context(peers.forefeed(size.viewers, size.items, False, size.seed))
         contests, missing = _contests(size, stack, folder, wanted, lane, ordinary)
-        tell("warming up")
+        tell("warming up: each page is read for the first time, then each server is run once")
+        first = _first_reads(lane, wanted, size.connections)
         for run in contests.values():
             run()
         samples: dict[str, list[Sample]] = {name: [] for name in contests}
@@ -80,6 +82,7 @@ def measure(size: Size, tell: Callable[[str], None]) -> dict[str, Any]:
             "contests": {name: _summary(taken) for name, taken in samples.items()},
             "rounds": {name: [asdict(sample) for sample in taken] for name, taken in samples.items()},
             "ratios": _ratios(samples),
+            "first_reads": first,
             "open_loop": [report(outcome) for outcome in opened],
             "open_loop_p99_ms": statistics.median(outcome.p99_ms for outcome in opened),
             "bytes_per_feed": bytes_alone,
@@ -136,6 +139,25 @@ def _contests(
         if "Redis ZREVRANGEBYSCORE" not in contests:
             missing["Redis ZREVRANGEBYSCORE"] = str(reason)
     return contests, missing
+
+
+def _first_reads(lane: Peer, wanted: list[str], connections: int) -> dict[str, float]:
+    """Each page once, so that the rounds measure a server as it is after its first minute, and what encoding it costs.
+
+    Within the rounds, only pages past `cache.encoded_pages` of one viewer are encoded again.
+    """
+    requests = [_get(target) for target in dict.fromkeys(wanted)]
+    before, seconds = cpu_s(lane.pid), len(requests) / _FIRST_READS_PER_S
+    outcome = uvloop.run(
+        drive(lane.port, requests, rate_per_s=_FIRST_READS_PER_S, seconds=seconds, connections=connections)
+    )
+    used = cpu_s(lane.pid) - before
+    return {
+        "pages": len(requests),
+        "failed": outcome.failed,
+        "cpu_us_per_page": round(used / len(requests) * 1e6, 2),
+        "p99_ms": round(outcome.p99_ms, 3),
+    }
 
 
 def _get(target: str) -> bytes:

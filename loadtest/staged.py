@@ -15,7 +15,7 @@ from feedgen.models.model import Lines, Meta, Model
 from feedgen.models.ranker import LineUp
 from feedgen.pipeline import Pipeline
 from feedgen.ranking.features import FEATURES
-from feedgen.ranking.inputs import Inputs
+from feedgen.ranking.inputs import INPUTS, Inputs
 from feedgen.state.state import State
 from loadtest.crowd import NOW
 
@@ -31,8 +31,9 @@ def rank_by_trees(pipeline: Pipeline, state: State, settings: Settings, seed: in
     heads = (ENGAGED, *ACTIONS)
     forests = _forests(heads, rows, rng)
     lines = Lines(heads, rng.normal(size=(len(heads), len(FEATURES))) / 10, np.full(len(heads), -3.0))
+    wide = Lines(heads, rng.normal(size=(len(heads), len(INPUTS))) / 50, np.full(len(heads), -3.0))
     meta = Meta(definitions(settings), len(FEATURES), ACTIONS, {}, 0.0, NOW, len(rows), seed, {})
-    pipeline.ranker.line_up = LineUp((version_of(Model(meta, lines, forests), settings),))
+    pipeline.ranker.line_up = LineUp((version_of(Model(meta, lines, wide, forests), settings),))
     return len(forests.trees.leaf)
 
 
@@ -51,7 +52,7 @@ def _forests(heads: tuple[str, ...], rows: Rows, rng: np.random.Generator) -> Fo
     for head in heads:
         happened = rng.random(len(rows)) < sigmoid(alike @ rng.normal(size=alike.shape[1]) / 2 - 1.0)
         most = growth.trees if head == ENGAGED else growth.trees_an_action
-        dumps[head] = boosted(rows, happened, np.ones(len(rows)), None, growth, most, 1)
+        dumps[head] = boosted(rows, happened, np.ones(len(rows)), None, None, growth, most, 1)
         if head == ENGAGED:
             rows = with_shared(rows, forests_of(dumps))
     return forests_of(dumps)

@@ -1,11 +1,13 @@
 """Kernels: each equal to a plain twin; a batch makes the same bytes as the stages one by one."""
 
+import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +16,12 @@ from feedgen.events import Event
 from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
+from feedgen.kernels.followback import follow_back
 from feedgen.pipeline import Pipeline, Ranked
+from feedgen.state.lists import Lists
 from feedgen.state.state import State
 from feedgen.state.symbols import Names, Symbols
-from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, events, folded
+from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, batch_sizes, batches, events, folded
 
 THREE_HEADS = {
     "like": config.Head(value=1.0, bias=-2.0, weights={"freshness": 0.7, "topic": 1.3, "followers": 0.1}),
@@ -98,6 +102,63 @@ def test_a_shortlist_is_what_the_stages_choose_from_and_choose(
         plainly, by_kernel = np.argsort(ranked.considered), np.argsort(short.considered)
         assert short.considered[by_kernel].tolist() == ranked.considered[plainly].tolist()
         assert short.features[by_kernel].tobytes() == ranked.all_features[plainly].tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(events(), batch_sizes, st.lists(st.sampled_from(LOOKS), min_size=1, max_size=4))
+def test_what_is_kept_from_fold_to_fold_changes_no_byte(
+    found: list[Event], sizes: list[int], moments: list[float]
+) -> None:
+    state = State(SMALL.state, SMALL.ranking)
+    pipeline = Pipeline(state, SMALL)
+    for batch, now in zip(batches(found, sizes), cycle(moments), strict=False):
+        state.fold(batch)
+        for viewer, made in zip(PEOPLE, pipeline.generate(PEOPLE, now), strict=True):
+            ranked = pipeline.rank_by_id(viewer, now)
+            assert (made is None) == (ranked is None)
+            if ranked is not None:
+                assert isinstance(made, Bulk), made
+                assert encode_bulk(made) == encode_bulk(plain(state, pipeline, ranked))
+
+
+@pytest.mark.parametrize("cap", [3, 40, 900])
+def test_of_a_long_pool_the_best_matches_are_found(cap: int) -> None:
+    """What is looked at step by step, and ended early, against all of it sorted."""
+    limits = msgspec.structs.replace(config.Selection(), interest_cap=cap)
+    rng, story = random.Random(cap), Story(msgspec.structs.replace(config.Settings(), selection=limits))
+    for number in range(12):
+        story.tell("me", "follow", f"friend{number}", days=9)
+        topics = rng.sample("abcdefg", rng.randint(0, 3))
+        story.tell(f"friend{number}", "post", f"f{number}", days=rng.random(), topics=topics)
+    for number in range(600):
+        topics = rng.sample("abcdefghijklm", rng.choice((0, 1, 1, 2, 3, 5)))
+        story.tell(f"writer{number % 70}", "post", f"p{number}", days=3 * rng.random(), topics=topics)
+        for liker in range(int(rng.expovariate(1))):
+            story.tell(f"reader{liker}", "like", f"p{number}", days=rng.random())
+    story.tell("me", "like", "p7")
+    for viewer in ("me", "writer3", "reader0"):
+        ranked, made = story.pipeline.rank_by_id(viewer, NOW), story.pipeline.generate([viewer], NOW)[0]
+        assert ranked is not None
+        assert isinstance(made, Bulk)
+        assert ranked.candidates["interest"] <= cap
+        assert viewer != "me" or ranked.candidates["interest"]
+        assert encode_bulk(made) == encode_bulk(plain(story.state, story.pipeline, ranked))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sets(st.integers(0, 40), max_size=30), max_size=12),
+    st.lists(st.integers(0, 15), max_size=20),
+    st.integers(0, 40),
+)
+def test_authors_follow_back_whose_row_holds_the_viewer(rows: list[set[int]], authors: list[int], viewer: int) -> None:
+    lists = Lists(np.int32)
+    for owner, row in enumerate(rows):
+        if row:
+            lists.append_many(np.full(len(row), owner), np.array(sorted(row), np.int32))
+    back = np.full(len(authors), np.nan)
+    follow_back(lists.spans, np.array(authors, np.int32), viewer, back)
+    assert back.tolist() == [float(author < len(rows) and viewer in rows[author]) for author in authors]
 
 
 @settings(max_examples=50, deadline=None)

@@ -95,13 +95,24 @@ class IdColumn:
 
     def texts(self) -> list[str]:
         """All of them. O(n), several times as fast as one by one."""
+        return self.between(0, self.count)
+
+    def between(self, start: int, stop: int) -> list[str]:
+        """Those at the positions from `start` up to `stop`. O(stop - start), several times as fast as one by one."""
+        if self._ends is not None or not (self._width and (self._kind != "fixed" or self._data.isascii())):
+            return [self[position] for position in range(start, stop)]
+        part = self._data[start * self._width : stop * self._width]
         if self._kind == "int":
-            return list(map(str, column_of("q", self._data)))
-        if self._ends is not None or not (self._width and (self._kind == "hex" or self._data.isascii())):
-            return [self[position] for position in range(self.count)]
-        whole = self._data.hex() if self._kind == "hex" else self._data.decode()
-        width = 2 * self._width if self._kind == "hex" else self._width
-        return [whole[start : start + width] for start in range(0, len(whole), width)]
+            return list(map(str, column_of("q", part)))
+        whole, width = (part.hex(), 2 * self._width) if self._kind == "hex" else (part.decode(), self._width)
+        return [whole[at : at + width] for at in range(0, len(whole), width)]
+
+    def at(self, positions: Iterable[int]) -> list[str]:
+        """Those at `positions`, in that order. O(positions), twice as fast as one by one."""
+        if self._kind != "hex":
+            return [self[position] for position in positions]
+        data, width = self._data, self._width
+        return [data[position * width : (position + 1) * width].hex() for position in positions]
 
     def _check_utf8(self) -> None:
         """Here, once, and not in every reader: what was admitted can be read."""

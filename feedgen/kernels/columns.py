@@ -40,17 +40,39 @@ class PeopleColumns(NamedTuple):
     names: Names
 
 
+class Pool(NamedTuple):
+    """Epoch.pool with what is asked of its posts, by place: to go through it reads no post's own columns.
+
+    `worth`: popularity and one UNIT, 0 where that is negative. `topic`: the first topic of each, the number of topics
+    where it has none; `further`: the others of places `further_of`, those of place p from `further_at[p]` on. `shares`:
+    how many topics it has, 1 for none. The first `trending` are Epoch.trending.
+    """
+
+    posts: NDArray[np.int32]
+    author: NDArray[np.int32]
+    created: NDArray[np.float64]
+    worth: NDArray[np.float64]
+    topic: NDArray[np.int32]
+    further_at: NDArray[np.int64]
+    further_of: NDArray[np.int64]
+    further: NDArray[np.int32]
+    shares: NDArray[np.float64]
+    trending: int
+
+
 class Shared(NamedTuple):
-    """What the viewers of one (watermark, hour) share: see selection.epoch.Epoch, and Taste for the last two."""
+    """What the viewers of one (watermark, hour) share: see selection.epoch.Epoch, and Taste for the last two.
+
+    `authors`: shape (users, 3), what is asked of an author, side by side: the rate, its logarithm, and that of 1 +
+    followers.
+    """
 
     popularity: NDArray[np.int64]
     engaged: NDArray[np.int32]
     viewed: NDArray[np.int32]
-    pool: NDArray[np.int32]
-    trending: int
-    author_rate: NDArray[np.float64]
-    log_author_rate: NDArray[np.float64]
-    log_followers: NDArray[np.float64]
+    talk: NDArray[np.float64]
+    pool: Pool
+    authors: NDArray[np.float64]
     rarity: NDArray[np.float64]
     topics_alive: NDArray[np.bool_]
 

@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.exact import ln, signed_ln1p
+from feedgen.kernels.exact import ln
+from feedgen.kernels.followback import follow_back
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
+from feedgen.kernels.talk import network_row, talk_rows
 from feedgen.kernels.taste import match
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.epoch import PRIOR_VIEWS
-from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
+from feedgen.state.engagement import BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT
 from feedgen.state.lists import list_of
 
 ROWS: Final = len(FEATURES)
-_DAY_HOURS: Final = WINDOWS["1d"]
-_WEEK_HOURS: Final = WINDOWS["7d"]
 _DAY_S: Final = 86_400.0
 
 
@@ -87,25 +87,6 @@ def _count(
 
 
 @inner
-def _follow_back(columns: Columns, authors: NDArray[np.int32], viewer: int) -> NDArray[np.float64]:
-    """Whether each author follows the viewer. Halved without a branch: the searches of several authors run at once."""
-    back = np.zeros(len(authors))
-    starts, counts, values = columns.people.followees
-    for slot in range(len(authors)):
-        author = authors[slot]
-        many = np.int64(counts[author]) if author < len(starts) else 0
-        if not many:
-            continue
-        at = starts[author]
-        while many > 1:
-            half = many >> 1
-            at += half * np.int64(values[at + half - 1] < viewer)
-            many -= half
-        back[slot] = values[at] == viewer
-    return back
-
-
-@inner
 def _liked_share(
     columns: Columns, slots: NDArray[np.int32], network: Network, past: Past, into: NDArray[np.float64]
 ) -> None:
@@ -132,11 +113,11 @@ def _author_rows(
     by = np.empty((8, len(author)))
     _affinities(columns, slots, viewer, by[:3])
     _liked_share(columns, slots, network, past, by[3])
-    by[4] = _follow_back(columns, author, viewer)
-    author_rate, followers = columns.shared.log_author_rate, columns.shared.log_followers
+    shared = columns.shared.authors
+    follow_back(columns.people.followees, author, viewer, by[4])
     for slot in range(len(author)):
         one = author[slot]
-        by[5, slot], by[6, slot], by[7, slot] = near[one], author_rate[one], followers[one]
+        by[5, slot], by[6, slot], by[7, slot] = near[one], shared[one, 1], shared[one, 2]
         slots[one] = -1
     for at in range(len(slot_of)):
         slot = slot_of[at]
@@ -146,54 +127,24 @@ def _author_rows(
 
 
 @inner
-def _engagement(
-    columns: Columns, near: NDArray[np.uint8], viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
-) -> None:
-    """`rows`: of everyone, of a day, of the network, a seventh of a week; summed in UNITs, so in any order."""
-    starts, counts, values = columns.by_post
-    fading, weights, now_hour = columns.decays.fading, columns.decays.weights, columns.decays.hour
-    for place in range(len(posts)):
-        post, everyone, day, network, week = posts[place], 0, 0, 0, 0
-        first = starts[post] if post < len(starts) else 0
-        for at in range(first, first + counts[post] if post < len(starts) else 0):
-            value = values[at]
-            who, hour, kind = value >> POST_SHIFT, value >> 5 & HOUR_MASK, value >> 1 & KIND_MASK
-            age, sign = np.int64(max(now_hour - hour, 0)), 1 - 2 * (value & BACK)
-            if age < fading.shape[1]:
-                units = sign * fading[kind, age]
-            else:
-                units = sign * np.int64(np.rint(weights[kind] * (1.0 / (age + 1.0)) * UNIT))
-            everyone += units
-            network += units if near[who] and who != viewer else 0
-            if kind < AGAINST and hour >= now_hour - _WEEK_HOURS:
-                week += sign * fading[kind, 0]
-                day += sign * fading[kind, 0] if hour >= now_hour - _DAY_HOURS else 0
-        rows[0, place], rows[1, place], rows[2, place] = everyone / UNIT, day / UNIT, network / UNIT
-        rows[3, place] = week * (1 / 7) / UNIT
-
-
-@inner
 def _post_rows(
     columns: Columns, marks: Marks, rules: Rules, viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
     """freshness, recency, post_rate, engagement, momentum, network."""
     created, author_of, now = columns.posts.created, columns.posts.author, rules.now
-    engaged, viewed, author_rate = columns.shared.engaged, columns.shared.viewed, columns.shared.author_rate
+    engaged, viewed, authors = columns.shared.engaged, columns.shared.viewed, columns.shared.authors
     fresh_s, recent_s, count = rules.fresh_s, rules.recent_s, len(posts)
-    found = np.empty((4, count))
-    _engagement(columns, marks.near, viewer, posts, found)
     for at in range(count):
         post = posts[at]
         age_s = max(now - created[post], 0.0)
         rows[0, at], rows[1, at] = age_s / fresh_s, age_s / recent_s
-        prior = PRIOR_VIEWS * author_rate[author_of[post]]
+        prior = PRIOR_VIEWS * authors[author_of[post], 0]
         rows[9, at] = (max(engaged[post], 0) + prior) / (viewed[post] + 1 + PRIOR_VIEWS)
     for at in range(count):
         rows[0, at], rows[1, at] = -ln(1.0 + rows[0, at]), -ln(1.0 + rows[1, at])
         rows[9, at] = ln(rows[9, at])
-    for at in range(count):
-        rows[12, at], rows[14, at] = signed_ln1p(found[0, at]), signed_ln1p(found[2, at])
-        rows[13, at] = signed_ln1p(found[1, at]) - signed_ln1p(found[3, at])
+    talk_rows(columns, posts, rows[12], rows[13])
+    network_row(columns, marks.near, viewer, posts, rows[14])
 
 
 @inner

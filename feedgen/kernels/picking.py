@@ -95,7 +95,7 @@ def arranged(keys: Keys, line: NDArray[np.int32]) -> NDArray[np.int32]:
     first, low, high = keys.first, np.inf, -np.inf
     for at in line:
         low, high = min(low, first[at]), max(high, first[at])
-    cells = 4 * len(line)
+    cells = 2 * len(line)
     scale = (cells - 1) / (high - low)
     if len(line) <= _FEW or not 0.0 < scale < _STEEP:
         return _merged(keys, line)
@@ -118,30 +118,42 @@ def _dealt(keys: Keys, line: NDArray[np.int32], low: float, scale: float, cells:
     cell, starts, places = np.empty(count, np.int32), np.zeros(cells + 1, np.int32), np.empty(count, np.int32)
     for at in range(count):
         cell[at] = np.int32((first[line[at]] - low) * scale)  # never falls while the key rises
+    for at in range(count):
         starts[cell[at] + 1] += 1
+    crowded = starts.max() > _FEW
     for number in range(cells):
         starts[number + 1] += starts[number]
     for at in range(count):
         places[starts[cell[at]]] = line[at]
         starts[cell[at]] += 1
-    begin = 0
-    for number in range(cells):
-        end = starts[number]
-        if end - begin > _FEW:
-            places[begin:end] = _merged(keys, places[begin:end])
-        elif end - begin > 1:
-            _insert(keys, places, begin, end)
-        begin = end
+    if crowded:
+        _part(keys, places, starts)
+    _insert(keys, places)
     return places
 
 
 @inner
-def _insert(keys: Keys, line: NDArray[np.int32], begin: int, end: int) -> None:
+def _part(keys: Keys, places: NDArray[np.int32], ends: NDArray[np.int32]) -> None:
+    """Order what shares a cell with many."""
+    begin = 0
+    for end in ends:
+        if end - begin > _FEW:
+            places[begin:end] = _merged(keys, places[begin:end])
+        begin = end
+
+
+@inner
+def _insert(keys: Keys, line: NDArray[np.int32]) -> None:
+    """What is in the order of its cells needs a few steps to the left at most."""
     first = keys.first
-    for at in range(begin + 1, end):
+    above = first[line[0]]
+    for at in range(1, len(line)):
         one, put = line[at], at
         mine = first[one]
-        while put > begin:
+        if mine > above:
+            above = mine
+            continue
+        while put > 0:
             theirs = first[line[put - 1]]
             if mine > theirs or (mine == theirs and not _tie_before(keys, one, line[put - 1])):
                 break

@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.features import ROWS, fill, mark_beyond_rate
 from feedgen.kernels.filters import keep
-from feedgen.kernels.marks import Marks, Past, clean, favoured, mark_grown, mark_near, times_of, viewed
+from feedgen.kernels.marks import Marks, Past, clean, favoured, mark_grown, mark_near, viewed
 from feedgen.kernels.network import network_of
 from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.sources import gather
@@ -43,8 +43,7 @@ def _select_one(
     mark_grown(columns, marks, rules, viewer, past)
     network = network_of(columns, rules, viewer)
     cares = taste(columns, marks, network, len(list_of(columns.people.followees, viewer)), past)
-    since = times_of(columns, viewer)
-    gathered = gather(columns, marks, rules, network, since, cares, login)
+    gathered = gather(columns, marks, rules, network, viewer, cares, login)
     tally.named[:] += gathered.named
     tally.whole[0] += len(gathered.posts)
     kept = keep(columns, marks, rules, viewers, row, gathered.posts, tally.removed)

@@ -5,14 +5,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columns import Columns, Rules
+from feedgen.kernels.columns import Columns, Pool, Rules
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks
-from feedgen.kernels.network import Network
+from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks, times_of
+from feedgen.kernels.network import Network, recency
 from feedgen.kernels.picking import Keys, picked
-from feedgen.kernels.taste import match
 from feedgen.selection.sources import MORE
-from feedgen.state.engagement import UNIT
 from feedgen.state.symbols import Names
 
 SOURCES: Final = ("followed", "new_followee", "popular", "grown", "interest", "trending")
@@ -37,53 +35,46 @@ def _cut(
 
 
 @inner
+def _in_turns(network: Network, which: NDArray[np.int64], names: Names, cap: int) -> NDArray[np.int32]:
+    """The newest of each author, then the second newest of each, and so on, up to the cap; of one turn the newest."""
+    posts = network.posts[which]
+    return _cut(posts, recency(network, which), -network.created[which], names, cap) if len(posts) > cap else posts
+
+
+@inner
 def followed(
     columns: Columns, marks: Marks, rules: Rules, network: Network, login: float, room: int
 ) -> NDArray[np.int32]:
     """Posts since the last login; over the cap without those seen, authors in turns."""
-    cap = min(rules.new_cap, room)
-    new = np.flatnonzero(network.created > login)
-    if len(new) <= cap:
-        return network.posts[new]
-    count = 0
-    for at in new:
-        if not marks.post[network.posts[at]] & SEEN:
+    cap, created, which, mark = min(rules.new_cap, room), network.created, network.posts, marks.post
+    new, count = np.empty(len(which), np.int64), 0
+    for at in range(len(which)):
+        new[count] = at
+        count += created[at] > login
+    if count > cap:
+        every, count = count, 0
+        for place in range(every):
+            at = new[place]
             new[count] = at
-            count += 1
-    new = new[:count]
-    return _cut(
-        network.posts[new], network.recency[new].astype(np.float64), -network.created[new], columns.posts.names, cap
-    )
+            count += mark[which[at]] & SEEN == 0
+    return _in_turns(network, new[:count], columns.posts.names, cap)
 
 
 @inner
 def new_followee(
-    columns: Columns, marks: Marks, rules: Rules, network: Network, since: NDArray[np.float64], login: float, room: int
+    columns: Columns, marks: Marks, rules: Rules, network: Network, viewer: int, login: float, room: int
 ) -> NDArray[np.int32]:
-    """Unseen posts older than the login by authors followed `since` then."""
+    """Unseen posts older than the login by authors followed since then."""
     cap = min(rules.new_followee_cap, room)
     if cap < 1:
         return network.posts[:0]
-    posts, created, owner, mark, oldest = (
-        network.posts,
-        network.created,
-        network.owner,
-        marks.post,
-        rules.new_followee_oldest,
-    )
-    found, count = np.empty(len(posts), np.int64), 0
-    for at in range(len(posts)):
-        if oldest <= created[at] <= login and since[owner[at]] > login and not mark[posts[at]] & SEEN:
+    since, created, owner, mark = times_of(columns, viewer), network.created, network.owner, marks.post
+    found, count, oldest = np.empty(len(owner), np.int64), 0, rules.new_followee_oldest
+    for at in range(len(owner)):
+        if oldest <= created[at] <= login and since[owner[at]] > login and not mark[network.posts[at]] & SEEN:
             found[count] = at
             count += 1
-    found = found[:count]
-    return _cut(
-        network.posts[found],
-        network.recency[found].astype(np.float64),
-        -network.created[found],
-        columns.posts.names,
-        cap,
-    )
+    return _in_turns(network, found[:count], columns.posts.names, cap)
 
 
 @inner
@@ -96,9 +87,8 @@ def of_network(
     which, created, mark, popularity = network.posts, network.created, marks.post, columns.shared.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
-        if created[at] <= login and mark[which[at]] & bits == wanted:
-            found[count] = at
-            count += 1
+        found[count] = at
+        count += created[at] <= login and mark[which[at]] & bits == wanted
     found = found[:count]
     posts = which[found]
     if count <= cap:
@@ -110,46 +100,64 @@ def of_network(
 
 
 @inner
-def beyond(columns: Columns, marks: Marks, rules: Rules, pool: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
-    """The first of them that exist by now, are by authors outside the network, and unseen; in the order given."""
-    found, count = np.empty(min(wanted, len(pool)), np.int32), 0
-    mark, near, created, author, now = marks.post, marks.near, columns.posts.created, columns.posts.author, rules.now
-    for post in pool:
-        if count >= wanted:
+def trending(marks: Marks, rules: Rules, pool: Pool, wanted: int) -> NDArray[np.int32]:
+    """The first of the pool that exist by now, are by authors outside the network, and unseen; in the order given."""
+    found, count = np.empty(max(min(wanted, pool.trending), 0), np.int32), 0
+    mark, near, now = marks.post, marks.near, rules.now
+    for place in range(pool.trending):
+        if count >= len(found):
             break
-        if not mark[post] & SEEN and created[post] <= now and not near[author[post]]:
+        post = pool.posts[place]
+        if pool.created[place] <= now and not near[pool.author[place]] and not mark[post] & SEEN:
             found[count] = post
             count += 1
     return found[:count]
 
 
 @inner
+def _liking(pool: Pool, cares: NDArray[np.float64], begin: int, end: int, into: NDArray[np.float64]) -> None:
+    """taste.match of the places from `begin` to `end`; `cares` has 1 behind the last topic. Added in the same order."""
+    for place in range(begin, end):
+        into[place - begin] = cares[pool.topic[place]]
+    for at in range(pool.further_at[begin], pool.further_at[end]):
+        into[pool.further_of[at] - begin] += cares[pool.further[at]]
+    for place in range(begin, end):
+        into[place - begin] /= pool.shares[place]
+
+
+@inner
 def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.float64], room: int) -> NDArray[np.int32]:
-    """Of the pool, what matches the viewer's taste best.
+    """Of the pool, what matches the viewer's taste best, from beyond the network and unseen.
 
     The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
     mostly after a quarter of it.
     """
-    cap, pool = min(rules.interest_cap, room), columns.shared.pool
+    cap, pool, names = min(rules.interest_cap, room), columns.shared.pool, columns.posts.names
     if cap < 1 or not len(cares):
-        return pool[:0]
-    popularity, created, names = columns.shared.popularity, columns.posts.created, columns.posts.names
-    found, first, second = np.empty(3 * cap, np.int32), np.empty(3 * cap), np.empty(3 * cap)
-    most, least, count, liking = cares.max() * (1.0 + 1e-9), 0.0, 0, np.empty(_STEP)
-    for step in range(0, len(pool), _STEP):
-        if count >= cap and most * max(popularity[pool[step]] + UNIT, 0) < least:
+        return pool.posts[:0]
+    mark, near, now, size = marks.post, marks.near, rules.now, 3 * cap + _STEP
+    found, first, second = np.empty(size, np.int32), np.empty(size), np.empty(size)
+    liking, hits = np.empty(_STEP), np.empty(_STEP, np.int64)
+    most, least, count, cares = cares.max() * (1.0 + 1e-9), 0.0, 0, np.append(cares, 1.0)
+    for begin in range(0, len(pool.posts), _STEP):
+        if count >= cap and most * pool.worth[begin] < least:
             break
-        strange = beyond(columns, marks, rules, pool[step : step + _STEP], _STEP)
-        match(columns.posts, cares, strange, liking)
-        for at in range(len(strange)):
-            worth = liking[at] * max(popularity[strange[at]] + UNIT, 0)
-            if liking[at] > MORE and worth >= least:
-                if count == len(found):
-                    kept = picked(Keys(first, second, found, names), cap)
-                    found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
-                    least, count = -first[:cap].max(), cap
-                found[count], first[count], second[count] = strange[at], -worth, -created[strange[at]]
-                count += 1
+        end = min(begin + _STEP, len(pool.posts))
+        _liking(pool, cares, begin, end, liking)
+        met = 0
+        for place in range(begin, end):
+            liked = liking[place - begin]
+            hits[met] = place
+            met += (liked > MORE) & (liked * pool.worth[place] >= least)
+        for place in hits[:met]:
+            post = pool.posts[place]
+            found[count], first[count] = post, -(liking[place - begin] * pool.worth[place])
+            second[count] = -pool.created[place]
+            count += (pool.created[place] <= now) & (near[pool.author[place]] == 0) & (mark[post] & SEEN == 0)
+        if count > 3 * cap:
+            kept = picked(Keys(first[:count], second[:count], found[:count], names), cap)
+            found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
+            least, count = -first[:cap].max(), cap
     return _cut(found[:count], first[:count], second[:count], names, cap)
 
 
@@ -172,7 +180,7 @@ def gather(
     marks: Marks,
     rules: Rules,
     network: Network,
-    since: NDArray[np.float64],
+    viewer: int,
     cares: NDArray[np.float64],
     login: float,
 ) -> Gathered:
@@ -180,16 +188,15 @@ def gather(
     cap = rules.fetch_cap
     into = Gathered(np.empty(cap, np.int32), np.empty(cap, np.uint8), np.zeros(len(SOURCES), np.int64))
     count = _take(marks, into, 0, 0, followed(columns, marks, rules, network, login, cap))
-    found = new_followee(columns, marks, rules, network, since, login, cap - count)
+    found = new_followee(columns, marks, rules, network, viewer, login, cap - count)
     count = _take(marks, into, count, 1, found)
     room = max(0, cap - count - (rules.grown_cap + rules.interest_cap + rules.trending_cap))
     count = _take(marks, into, count, 2, of_network(columns, marks, network, SEEN, 0, login, room))
     room = min(rules.grown_cap, cap - count)
     count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
     count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
-    shared = columns.shared
-    wanted = max(min(rules.trending_cap, cap - count), 0)
-    count = _take(marks, into, count, 5, beyond(columns, marks, rules, shared.pool[: shared.trending], wanted))
+    wanted = min(rules.trending_cap, cap - count)
+    count = _take(marks, into, count, 5, trending(marks, rules, columns.shared.pool, wanted))
     mark = marks.post
     for post in into.posts[:count]:
         mark[post] &= ~TAKEN & 255

@@ -17,12 +17,16 @@ WIDTH: Final = TOPICS_MAX + 1
 
 
 class _Votes(NamedTuple):
-    """What followees posted about: `times` posts by `owner` with `topic` among so many that each gets `share`."""
+    """What followees posted about: `times` posts by one owner with `topic` among so many that each gets `share`.
+
+    Those of one owner are neighbours: `owner` is its number, and owner n's are those up to `ends[n]`.
+    """
 
     topic: NDArray[np.int32]
     owner: NDArray[np.int32]
     share: NDArray[np.float64]
-    times: NDArray[np.float64]
+    times: NDArray[np.int64]
+    ends: NDArray[np.int32]
 
 
 @inner
@@ -33,57 +37,66 @@ def _on_grid(value: float) -> float:
 @inner
 def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     """Posts of one owner are neighbours, so a cell is in use for one owner at a time."""
-    posts = columns.posts
-    most, counts = 0, posts.topic_count
-    for post in network.posts:
-        most += counts[post]
-    topic, owner = np.empty(most, np.int32), np.empty(most, np.int32)
-    share, times = np.empty(most, np.float64), np.empty(most, np.float64)
-    first, count = 0, 0
     owners, which, cells = network.owner, network.posts, marks.cell
-    starts, counts, topics = posts.topic_at, posts.topic_count, posts.topics
+    starts, counts, topics = columns.posts.topic_at, columns.posts.topic_count, columns.posts.topics
+    most, first_topic, many_topics = 0, np.empty(len(which), np.int64), np.empty(len(which), np.int64)
     for at in range(len(which)):
-        post = which[at]
-        if at and owners[at] != owners[at - 1]:
-            _forget(cells, topic, share, first, count)
-            first = count
-        many, start = np.int64(counts[post]), starts[post]
-        for place in range(start, start + many):
+        first_topic[at], many_topics[at] = starts[which[at]], counts[which[at]]
+        most += many_topics[at]
+    topic, owner, cell_of = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    share, times, ends = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int32)
+    first, count, runs = 0, 0, 0
+    for at in range(len(which)):
+        if at and owners[at] != owners[at - 1] and count > first:
+            for place in range(first, count):
+                cells[cell_of[place]] = -1
+            ends[runs] = first = count
+            runs += 1
+        many = many_topics[at]
+        for place in range(first_topic[at], first_topic[at] + many):
             cell = topics[place] * WIDTH + many
             if cells[cell] < 0:
                 cells[cell] = count
-                topic[count], owner[count] = topics[place], owners[at]
-                share[count], times[count] = 1.0 / many, 0.0
+                topic[count], owner[count], cell_of[count] = topics[place], runs, cell
+                share[count], times[count] = 1.0 / many, 0
                 count += 1
-            times[cells[cell]] += 1.0
-    _forget(cells, topic, share, first, count)
-    return _Votes(topic[:count], owner[:count], share[:count], times[:count])
+            times[cells[cell]] += 1
+    for place in range(first, count):
+        cells[cell_of[place]] = -1
+    if count > first:
+        ends[runs] = count
+        runs += 1
+    return _Votes(topic[:count], owner[:count], share[:count], times[:count], ends[:runs])
 
 
 @inner
-def _forget(
-    cells: NDArray[np.int32], topic: NDArray[np.int32], share: NDArray[np.float64], first: int, count: int
-) -> None:
-    for at in range(first, count):
-        cells[topic[at] * WIDTH + np.int64(np.rint(1.0 / share[at]))] = -1
+def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray[np.float64]:
+    """Share of each topic in the votes, one for each owner; sums to 1.
 
-
-@inner
-def _counted(votes: _Votes, weight: NDArray[np.float64], owners: int, topics: int) -> NDArray[np.float64]:
-    """Share of each topic in the votes, one for each owner; sums to 1. What is added is on the grid: exact."""
-    whole, found = np.zeros(owners), np.zeros(topics)
-    owner, times, topic_of = votes.owner, votes.times, votes.topic
-    for at in range(len(weight)):
-        weight[at] = _on_grid(weight[at]) + 1 / GRID
-        whole[owner[at]] += times[at] * weight[at]
-    total = 0.0
-    for at in range(len(weight)):
-        vote = times[at] * _on_grid(weight[at] / whole[owner[at]])
-        found[topic_of[at]] += vote
-        total += vote
-    for topic in range(topics):
-        found[topic] /= total
-    return found
+    What is added is a multiple of 1 / GRID, so it is added as integers, and in any order.
+    """
+    count, times, topic, owner, ends = len(weight), votes.times, votes.topic, votes.owner, votes.ends
+    units, upto, whole, found = (
+        np.empty(count, np.int64),
+        np.empty(count, np.int64),
+        np.empty(len(ends)),
+        np.zeros(topics, np.int64),
+    )
+    for at in range(count):
+        units[at] = np.int64(np.rint(weight[at] * GRID)) + 1
+    running = 0
+    for at in range(count):
+        running += times[at] * units[at]
+        upto[at] = running
+    before = 0
+    for number in range(len(ends)):
+        whole[number] = np.float64(upto[ends[number] - 1] - before)
+        before = upto[ends[number] - 1]
+    for at in range(count):
+        units[at] = times[at] * np.int64(np.rint(units[at] / whole[owner[at]] * GRID))
+    for at in range(count):
+        found[topic[at]] += units[at]
+    return found / np.float64(found.sum())
 
 
 @inner
@@ -91,15 +104,14 @@ def _of_follows(votes: _Votes, owners: int, shared: Shared, count: int) -> NDArr
     topics = len(shared.rarity)
     if not len(votes.topic):
         return np.full(topics, 1.0 / count)
-    plain = _counted(votes, votes.share.copy(), owners, topics)
-    cares = np.ones(topics)
-    weight = np.empty(len(votes.topic))
+    plain = _counted(votes, votes.share, topics)
+    cares, weight, share, topic_of = np.ones(topics), np.empty(len(votes.topic)), votes.share, votes.topic
     for _ in range(ROUNDS):
         for topic in range(topics):
             cares[topic] = shared.rarity[topic] * cares[topic]
         for at in range(len(weight)):
-            weight[at] = votes.share[at] * cares[votes.topic[at]]
-        cares = _counted(votes, weight, owners, topics)
+            weight[at] = share[at] * cares[topic_of[at]]
+        cares = _counted(votes, weight, topics)
         for topic in range(topics):
             cares[topic] += SMOOTH * plain[topic]
     for topic in range(topics):

@@ -120,18 +120,21 @@ class RowMaker:
         done = {self._state.post_ids.find(post): kinds for post, kinds in after.items()}
         if self.outcomes.shown is None:
             near, far = feed.posts, feed.considered[len(feed.posts) :]
-            of_near = self._sampled(near, done, rng)
-            of_far = self._sampled(far, done, rng)
+            of_near = self._sampled(near, done, self._learning.negative_rate, rng)
+            of_far = self._sampled(far, done, self._learning.rest_rate, rng)
         else:
             seen = self._known(login)
             near = np.concatenate((feed.posts, seen[~np.isin(seen, feed.posts)]))
             far = np.empty(0, np.int32)
-            of_near, of_far = self._sampled(near, done, rng) & np.isin(near, seen), np.empty(0, np.bool_)
+            of_near = self._sampled(near, done, self._learning.negative_rate, rng) & np.isin(near, seen)
+            of_far = np.empty(0, np.bool_)
         posts = np.concatenate((near[of_near], far[of_far]))
         inputs = self._inputs_of(feed, posts, near, of_near)
         acted = _acted(posts, done)
         posts_said, users = self._state.post_ids.names_of(posts), self._state.users
-        rate = np.where(acted.any(axis=1), 1.0, self._learning.negative_rate * login_rate)
+        picked = np.arange(len(posts)) < np.count_nonzero(of_near)
+        share = np.where(picked, self._learning.negative_rate, self._learning.rest_rate)
+        rate = np.where(acted.any(axis=1), 1.0, share * login_rate)
         return Rows(
             names=INPUTS,
             viewer=np.full(len(posts), login.name),
@@ -142,7 +145,7 @@ class RowMaker:
             done=acted,
             rate=rate.astype(np.float32),
             propensity=self._propensities(login, posts_said),
-            picked=np.arange(len(posts)) < np.count_nonzero(of_near),
+            picked=picked,
         )
 
     def _inputs_of(
@@ -172,10 +175,14 @@ class RowMaker:
         return posts[(self._state.posts.author[posts] >= 0) & (created <= login.ts)]
 
     def _sampled(
-        self, posts: NDArray[np.int32], done: dict[int | None, set[str]], rng: np.random.Generator
+        self,
+        posts: NDArray[np.int32],
+        done: dict[int | None, set[str]],
+        share: float,
+        rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
         touched = np.array([post for post in done if post is not None], np.int64)
-        kept: NDArray[np.bool_] = rng.random(len(posts)) < self._learning.negative_rate
+        kept: NDArray[np.bool_] = rng.random(len(posts)) < share
         return kept | np.isin(posts, touched)
 
 

@@ -68,16 +68,23 @@ class Foreseer:
         )
 
     def _odds(self, login: Login, rows: Rows) -> Mapping[str, NDArray[np.float64]]:
+        """As when serving: of what stage two does not get to see, stage one's."""
+        model = self._model
+        lines, picked = model.linear, rows.select(rows.picked)
+        features = np.nan_to_num(rows.inputs[:, : model.meta.linear_inputs].astype(np.float64))
+        logits = features @ lines.weights.T + lines.bias
+        logits[rows.picked] = self._stage_two(login, picked)
+        return model.probabilities(lines.heads, logits)
+
+    def _stage_two(self, login: Login, rows: Rows) -> NDArray[np.float64]:
         model = self._model
         if self._scorer == "linear" or model.trees is None:
-            lines = model.linear
-            known = np.nan_to_num(rows.inputs[:, : model.meta.linear_inputs].astype(np.float64))
-            return model.probabilities(lines.heads, known @ lines.weights.T + lines.bias)
+            return model.logits_wide(rows.inputs)
         if self._scorer == "stacked" and self._weights is not None:
             posts = np.array([self._player.state.post_ids.intern(post) for post in rows.post.tolist()], np.int32)
             hashed = self._keys.of(login.viewer, posts).hashed()
-            return model.probabilities(model.trees.heads, model.logits_stacked(rows.inputs, hashed, self._weights()))
-        return model.probabilities(model.trees.heads, model.logits_by_trees(rows.inputs))
+            return model.logits_stacked(rows.inputs, hashed, self._weights())
+        return model.logits_by_trees(rows.inputs)
 
 
 def measures(found: Sequence[Foreseen]) -> dict[str, Any]:

@@ -20,22 +20,30 @@ _THREADS: Final = 1
 class Growth:
     """How trees are grown. `trees`: at most; those after the least loss on the latest rows are left out."""
 
-    trees: int = 120
+    trees: int = 200
     trees_an_action: int = 24
     leaves: int = 31
     rate: float = 0.08
     least_rows: int = 100
-    columns: float = 0.5
+    columns: float = 0.25
     rows: float = 0.7
     ridge: float = 5.0
     patience: int = 20
 
 
 def boosted(
-    rows: Rows, happened: Flags, counts: Floats, held: Flags | None, growth: Growth, most: int, seed: int
+    rows: Rows,
+    happened: Flags,
+    counts: Floats,
+    start: Floats | None,
+    held: Flags | None,
+    growth: Growth,
+    most: int,
+    seed: int,
 ) -> Dump:
     """LightGBM's dump of the trees for one head, from tidy rows. O(trees × rows × inputs).
 
+    `start`: log-odds by row that the trees only correct; without, they are grown from the mean.
     With `held` those rows are not learnt from, and the trees that make the loss on them worse are left out; without,
     `most` are grown. The same rows and seed give the same trees.
 
@@ -43,7 +51,8 @@ def boosted(
     """
     lightgbm = _lightgbm()
     params = _params(growth, seed)
-    data = lightgbm.Dataset(rows, happened.astype(np.float32), weight=counts, params=params, free_raw_data=False)
+    flags, kept = happened.astype(np.float32), {"params": params, "free_raw_data": False}
+    data = lightgbm.Dataset(rows, flags, weight=counts, init_score=start, **kept)
     try:
         if held is None:
             return dict(lightgbm.train(params, data, most).dump_model())
@@ -56,8 +65,8 @@ def boosted(
 
 
 def with_shared(rows: Rows, shared: Forests) -> Rows:
-    """The rows with P(engagement) of the shared head as a further column, computed as it is when serving."""
-    return np.column_stack((rows, sigmoid(shared.logits(rows)[:, 0]).astype(np.float32)))
+    """The rows with what the shared head's trees say as a further column, computed as it is when serving."""
+    return np.column_stack((rows, sigmoid(shared.sums(rows)[:, 0]).astype(np.float32)))
 
 
 def _lightgbm() -> Any:

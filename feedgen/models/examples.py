@@ -25,7 +25,8 @@ TopicsOf = Callable[[str], Sequence[str]]
 class Examples:
     """Parallel columns, by time (s). `counts`: how many rows each stands for, as dataset.Rows.weight, but bounded.
 
-    `picked`: what stage two gets to see; the signals of other rows are missing.
+    `weights`: the same without what sampling left out. `picked`: what stage two gets to see; the signals of other rows
+    are missing.
     """
 
     inputs: tuple[str, ...]
@@ -33,6 +34,7 @@ class Examples:
     happened: dict[str, NDArray[np.bool_]]
     ts: Floats
     counts: Floats
+    weights: Floats
     picked: NDArray[np.bool_]
     viewers: Keys
     authors: Keys
@@ -49,6 +51,7 @@ class Examples:
             {head: flags[which] for head, flags in self.happened.items()},
             self.ts[which],
             self.counts[which],
+            self.weights[which],
             self.picked[which],
             self.viewers[which],
             self.authors[which],
@@ -77,6 +80,7 @@ def examples_of(rows: dataset.Rows, topics_of: TopicsOf = lambda post: ()) -> Ex
         {ENGAGED: rows.engaged[order], **happened},
         rows.ts[order],
         1.0 / (rate * propensity),
+        1.0 / propensity,
         rows.picked[order],
         keys_of(rows.viewer[order].tolist()),
         keys_of(rows.author[order].tolist()),

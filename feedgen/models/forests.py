@@ -1,7 +1,7 @@
 """Tree ensembles as arrays: made from LightGBM's, evaluated by a kernel, equal to what LightGBM itself predicts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -29,13 +29,22 @@ def tidy(rows: Rows) -> Rows:
 
 @dataclass(frozen=True)
 class Forests:
-    """One ensemble for each of `heads`; the first is the shared one, whose probability the others may look at."""
+    """One ensemble for each of `heads`; the first is the shared one, whose probability the others may look at.
+
+    `start`: float64 (heads, 2): a head's log-odds = start[h, 0] + start[h, 1] × the shared head's sum + the sum of its
+    own trees. Not given, it is 0: the sum of its trees.
+    """
 
     heads: tuple[str, ...]
     trees: Trees
+    start: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
 
     def __post_init__(self) -> None:
         """Refuse arrays that a kernel must not be let near: it checks no index. Raises ModelError."""
+        if not len(self.start):
+            object.__setattr__(self, "start", np.zeros((len(self.heads), 2)))
+        if self.start.shape != (len(self.heads), 2) or not np.isfinite(self.start).all():
+            raise ModelError("the heads of the trees have no finite start each")
         _, _, keep, first, leaf, bounds = self.trees
         nodes, trees = len(keep), len(leaf)
         shapes = ((nodes,), (nodes,), (nodes,), (trees + 1,), (trees, LEAVES), (len(self.heads) + 1,))
@@ -52,23 +61,31 @@ class Forests:
 
     def logits(self, rows: Rows) -> NDArray[np.float64]:
         """Log-odds by row and head, of tidy rows. See the kernel for the cost."""
-        logits = np.empty((len(rows), len(self.heads)))
-        grow(rows, self.trees, logits, np.empty((0, 0), np.uint16))
-        return logits
+        return self._started(self.sums(rows))
+
+    def sums(self, rows: Rows) -> NDArray[np.float64]:
+        """Sums of the trees by row and head, without their start."""
+        sums = np.empty((len(rows), len(self.heads)))
+        grow(rows, self.trees, sums, np.empty((0, 0), np.uint16))
+        return sums
 
     def leaves(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
         """The same, and the leaf of each tree that each row comes to."""
-        logits = np.empty((len(rows), len(self.heads)))
+        sums = np.empty((len(rows), len(self.heads)))
         leaves = np.empty((len(rows), len(self.trees.leaf)), np.uint16)
-        grow(rows, self.trees, logits, leaves)
-        return logits, leaves
+        grow(rows, self.trees, sums, leaves)
+        return self._started(sums), leaves
+
+    def _started(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        logits: NDArray[np.float64] = self.start[:, 0] + self.start[:, 1] * sums[:, :1] + sums
+        return logits
 
 
 def _cuts(edges: NDArray[np.int64], of: int) -> bool:
     return bool(edges[0] == 0 and edges[-1] == of and (np.diff(edges) >= 0).all())
 
 
-def forests_of(dumps: Mapping[str, Mapping[str, Any]]) -> Forests:
+def forests_of(dumps: Mapping[str, Mapping[str, Any]], start: Sequence[tuple[float, float]] = ()) -> Forests:
     """From LightGBM's `dump_model()` of each head. Raises ModelError, as for trees of more leaves than LEAVES."""
     every = [_read(tree["tree_structure"]) for dump in dumps.values() for tree in dump["tree_info"]]
     nodes = [node for tree, _ in every for node in tree]
@@ -83,7 +100,7 @@ def forests_of(dumps: Mapping[str, Mapping[str, Any]]) -> Forests:
         leaf,
         np.cumsum([0, *(len(dump["tree_info"]) for dump in dumps.values())]).astype(np.int64),
     )
-    return Forests(tuple(dumps), trees)
+    return Forests(tuple(dumps), trees, np.array(start, np.float64).reshape(-1, 2))
 
 
 class _Node(NamedTuple):

@@ -9,7 +9,7 @@ from feedgen.models.actions import values_of
 from feedgen.models.model import Model
 from feedgen.models.ranker import LineUp, Version
 from feedgen.models.registry import Registry
-from feedgen.models.scorers import StackedScorer, StageTwo, TreesScorer, stage_one
+from feedgen.models.scorers import StackedScorer, StageTwo, TreesScorer, WideScorer, stage_one
 
 _TRIED: Final = 3
 """Versions of the line of promotions that are looked at: two in good health are enough."""
@@ -18,7 +18,7 @@ _TRIED: Final = 3
 def version_of(model: Model, settings: Settings, name: str | None = None) -> Version:
     """A model as one that ranks, with as much of it as `models.scorer` wants and it has."""
     values = values_of(settings)
-    stage_two: StageTwo | None = None
+    stage_two: StageTwo = WideScorer(model, values)
     if settings.models.scorer == "stacked" and model.stacked is not None:
         stage_two = StackedScorer(model, values)
     elif settings.models.scorer in ("trees", "stacked") and model.trees is not None:

@@ -19,8 +19,9 @@ from feedgen.models.actions import ENGAGED
 from feedgen.models.forests import TYPES, Forests, Rows, tidy
 from feedgen.models.logistic import Floats, sigmoid
 from feedgen.models.stacking import Pace, Stacked
+from feedgen.models.wide import levelled, logits_of
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _META, _ARRAYS = "model.json", "arrays.npz"
 NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 """What versions are called: the moment up to which they have learnt (UTC), and a digest of the content."""
@@ -50,7 +51,7 @@ class Meta(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Lines:
-    """Stage one: log-odds = inputs · weights[head] + bias[head], the shared head first."""
+    """Log-odds = inputs · weights[head] + bias[head], the shared head first."""
 
     heads: tuple[str, ...]
     weights: Floats
@@ -59,10 +60,13 @@ class Lines:
 
 @dataclass(frozen=True)
 class Model:
-    """`linear` is always there; trees and what is stacked on them may not be."""
+    """`linear`, which is stage one, and `wide`, over all inputs as wide.levelled gives them, are always there; trees
+    and what is stacked on them may not be.
+    """
 
     meta: Meta
     linear: Lines
+    wide: Lines
     trees: Forests | None = None
     stacked: Stacked | None = None
 
@@ -71,6 +75,8 @@ class Model:
         heads, inputs = len(self.linear.heads), self.meta.linear_inputs
         if self.linear.weights.shape != (heads, inputs) or self.linear.bias.shape != (heads,):
             raise ModelError("the linear heads do not belong together")
+        if self.wide.weights.shape != (len(self.wide.heads), len(self.meta.inputs)):
+            raise ModelError("the wide lines do not belong to the inputs")
         if self.trees is not None:
             self.trees.check(len(self.meta.inputs))
         rows = 0 if self.trees is None else len(self.trees.trees.leaf) * LEAVES
@@ -84,6 +90,10 @@ class Model:
         """What this version is called; the same content has the same name."""
         until = np.datetime64(int(self.meta.until), "s").item()
         return f"{until:%Y%m%dT%H%M%S}-{hashlib.sha256(self._meta_bytes()).hexdigest()[:8]}"
+
+    def logits_wide(self, rows: Rows) -> Floats:
+        """Log-odds by row and head of the wide lines, from the inputs as they are made."""
+        return logits_of(levelled(rows), self.wide.weights, self.wide.bias)
 
     def logits_by_trees(self, rows: Rows) -> Floats:
         """Log-odds by row and head of the trees, from the inputs as they are made. Raises ModelError without trees."""
@@ -115,9 +125,13 @@ class Model:
             "linear.heads": np.array(self.linear.heads),
             "linear.weights": self.linear.weights,
             "linear.bias": self.linear.bias,
+            "wide.heads": np.array(self.wide.heads),
+            "wide.weights": self.wide.weights,
+            "wide.bias": self.wide.bias,
         }
         if self.trees is not None:
             arrays["trees.heads"] = np.array(self.trees.heads)
+            arrays["trees.start"] = self.trees.start
             arrays |= {f"trees.{name}": array for name, array in self.trees.trees._asdict().items()}
         if self.stacked is not None:
             arrays |= stacked_arrays(self.stacked)
@@ -169,13 +183,16 @@ def read_model(folder: Path) -> Model:
 
 
 def _model_of(meta: Meta, arrays: Mapping[str, NDArray[Any]]) -> Model:
-    linear = Lines(_heads(arrays["linear.heads"]), arrays["linear.weights"], arrays["linear.bias"])
+    linear, wide = (
+        Lines(_heads(arrays[f"{name}.heads"]), arrays[f"{name}.weights"], arrays[f"{name}.bias"])
+        for name in ("linear", "wide")
+    )
     trees = None
     if "trees.heads" in arrays:
         parts = (arrays[f"trees.{name}"] for name in Trees._fields)
         typed = (np.ascontiguousarray(part, kind) for part, kind in zip(parts, TYPES, strict=True))
-        trees = Forests(_heads(arrays["trees.heads"]), Trees(*typed))
-    return Model(meta, linear, trees, stacked_of(arrays) if "stacked.z" in arrays else None)
+        trees = Forests(_heads(arrays["trees.heads"]), Trees(*typed), arrays["trees.start"])
+    return Model(meta, linear, wide, trees, stacked_of(arrays) if "stacked.z" in arrays else None)
 
 
 def _heads(array: NDArray[Any]) -> tuple[str, ...]:

@@ -42,6 +42,20 @@ class StageTwo(Protocol):
         ...
 
 
+class WideScorer:
+    """Σ value × P(action) by the wide lines."""
+
+    needs_ids = False
+
+    def __init__(self, model: Model, values: Mapping[str, float]) -> None:
+        self._model = model
+        self._worths = model.worths(model.wide.heads, values)
+
+    def score(self, rows: NDArray[np.float32], ids: Ids | None) -> Floats:
+        """See StageTwo. O(posts × inputs × heads)."""
+        return _worth(self._model.logits_wide(rows), self._worths)
+
+
 class TreesScorer:
     """Σ value × P(action) by the trees."""
 

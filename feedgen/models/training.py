@@ -1,7 +1,7 @@
 """Trains a model from examples: a line for each action, trees for each action, and what is stacked on them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,16 +14,28 @@ from feedgen.models.actions import ACTIONS, ENGAGED
 from feedgen.models.boosting import Growth, boosted, with_shared
 from feedgen.models.examples import HEADS, Examples
 from feedgen.models.forests import Forests, forests_of, tidy
-from feedgen.models.logistic import Chunk, Floats, Line, logistic, sigmoid
+from feedgen.models.logistic import Chunk, Floats, Line, logistic, shift, sigmoid
 from feedgen.models.measures import measured
 from feedgen.models.model import Lines, Meta, Model
 from feedgen.models.stacking import Pace, Stacked
+from feedgen.models.wide import levelled, logits_of
 
 _CHUNK: Final = 65_536
 _HELD: Final = 0.15
 """The latest share of the rows: how many trees are grown is decided on them, and what the version says of itself."""
 _KEEP: Final = 0.9
 """Of a leaf's value when it is learnt anew from the latest rows alone."""
+_EASY: Final = 0.01
+"""Of engagements, the share that the line held least likely: what is below that is thinned to the next number."""
+_EASY_KEPT: Final = 0.1
+_LINE_ROWS: Final = 300_000
+_WIDE_ROWS: Final = 80_000
+"""Rows that lines and wide lines are learnt from, about: so few weights are known well from them."""
+_LEAST_SHARE: Final = 0.05
+"""Of rows in which nothing happened, however many are something else."""
+_RIDGE: Final = 1.0
+_ENOUGH: Final = 1_000
+"""Of an action among the latest rows, to be calibrated on them alone."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +75,21 @@ def fit(
     metrics: dict[str, Any] = {head: {"positives": int(examples.happened[head].sum())} for head in HEADS}
     for action in stand_ins:
         metrics[action]["stand_in"] = ENGAGED
-    linear = _linear(examples, heads, linear_inputs, course, metrics)
+    linear = _linear(_about(examples, _LINE_ROWS, course.seed), heads, linear_inputs, course, metrics)
     on_progress(0.2)
-    seen = examples.only(examples.picked)
+    seen = _worth_a_look(examples.only(examples.picked), linear, course.seed)
+    held = _latest(seen)
+    wide = _wide(seen, heads, held, course)
     trees, stacked = None, None
     if course.trees:
-        early = _trees(seen, heads, _latest(seen), course, lambda share: on_progress(0.2 + 0.35 * share))
-        _judge(early, seen, _latest(seen), course, metrics)
-        trees = _trees(seen, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
-    if trees is not None and course.stacked:
-        stacked = _blank(trees, course)
-        _stack(stacked, trees, seen)
+        early = _trees(seen, heads, held, course, lambda share: on_progress(0.2 + 0.35 * share))
+        shifts = _calibration(early.logits(tidy(seen.rows)), heads, seen, held)
+        _judge(early, shifts, seen, held, course, metrics)
+        grown = _trees(seen, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
+        trees = _shifted(grown, shifts)
+        if course.stacked:
+            stacked = _blank(grown, course)
+            _stack(stacked, grown, seen, seen.weights)
     on_progress(1.0)
     meta = Meta(
         inputs=dict(definitions),
@@ -86,7 +102,7 @@ def fit(
         seed=course.seed,
         metrics=metrics,
     )
-    return Model(meta, linear, trees, stacked)
+    return Model(meta, linear, wide, trees, stacked)
 
 
 def _latest(examples: Examples) -> NDArray[np.bool_]:
@@ -141,6 +157,18 @@ def _linear(
     return Lines(heads, np.array([line.weights for line in lines]), np.array([line.bias for line in lines]))
 
 
+def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], course: Course) -> Lines:
+    """Lines over all inputs, from the rows for trees, some of them where there are many."""
+    level = levelled(examples.rows)
+    few = _about(examples, _WIDE_ROWS, course.seed)
+    inputs = levelled(few.rows)
+    lines = [
+        logistic(_chunks(inputs, few.happened[head], few.weights), inputs.shape[1], course.ridge) for head in heads
+    ]
+    weights, bias = np.array([line.weights for line in lines]), np.array([line.bias for line in lines])
+    return Lines(heads, weights, bias + _calibration(logits_of(level, weights, bias), heads, examples, held))
+
+
 def _trees(
     examples: Examples,
     heads: tuple[str, ...],
@@ -148,34 +176,103 @@ def _trees(
     course: Course,
     on_progress: Progress,
 ) -> Forests:
-    """From all rows but those `held`, or, given the forests that came of that, from all and as many trees as those."""
-    rows, dumps = tidy(examples.rows), {}
+    """From all rows but those `held`, or, given the forests that came of that, from all and as many trees as those.
+
+    Rows are taken as they were drawn, not as what they stand for: `_shifted` puts right what is foreseen.
+    """
+    rows, dumps, starts = tidy(examples.rows), {}, list[tuple[float, float]]()
+    left_out = None if isinstance(held, Forests) else held
+    learnt = slice(None) if left_out is None else ~left_out
+    sums = np.zeros(len(rows))
     for number, head in enumerate(heads):
-        most = course.growth.trees if head == ENGAGED else course.growth.trees_an_action
+        growth, happened = course.growth, examples.happened[head]
+        most = growth.trees if head == ENGAGED else growth.trees_an_action
         if isinstance(held, Forests):
             most = int(np.diff(held.trees.bounds)[number])
-        left_out = None if isinstance(held, Forests) else held
-        dumps[head] = boosted(
-            rows, examples.happened[head], examples.counts, left_out, course.growth, most, course.seed
-        )
+        bias, lean = _lean(sums[learnt], happened[learnt], examples.weights[learnt])
+        starts.append((bias, lean))
+        start = bias + lean * sums
+        dumps[head] = boosted(rows, happened, examples.weights, start, left_out, growth, most, course.seed)
         if head == ENGAGED:
-            rows = with_shared(rows, forests_of({head: dumps[head]}))
+            shared = forests_of(dumps)
+            sums, rows = shared.sums(rows)[:, 0], with_shared(rows, shared)
         on_progress((number + 1) / len(heads))
-    return forests_of(dumps)
+    return forests_of(dumps, starts)
+
+
+def _lean(sums: Floats, happened: NDArray[np.bool_], counts: Floats) -> tuple[float, float]:
+    """Bias and slope of a head's log-odds over the sums of the shared one: what its own trees correct. O(rows)."""
+    line = logistic(_chunks(sums.astype(np.float32)[:, None], happened, counts), 1, _RIDGE)
+    return line.bias, float(line.weights[0])
+
+
+def _worth_a_look(examples: Examples, linear: Lines, seed: int) -> Examples:
+    """The rows for trees: what the line holds all but impossible is thinned, as it would use up the trees, and could
+    only be ranked last. Those left stand for them. O(rows).
+    """
+    weights, bias = linear.weights[0], linear.bias[0]
+    logits = np.nan_to_num(examples.rows[:, : len(weights)].astype(np.float64)) @ weights + bias
+    easy = logits < np.quantile(logits[examples.happened[ENGAGED]], _EASY)
+    easy &= ~np.any(list(examples.happened.values()), axis=0)
+    return _thinned(examples, easy, _EASY_KEPT, seed)
+
+
+def _about(examples: Examples, rows: int, seed: int) -> Examples:
+    """About so many of the rows, those in which something happened among them; the others left stand for the rest."""
+    nothing = ~np.any(list(examples.happened.values()), axis=0)
+    idle = int(nothing.sum())
+    share = min(1.0, max((rows - (len(nothing) - idle)) / max(idle, 1), _LEAST_SHARE))
+    return _thinned(examples, nothing, share, seed) if share < 1.0 else examples
+
+
+def _thinned(examples: Examples, which: NDArray[np.bool_], share: float, seed: int) -> Examples:
+    """All rows but those under the mask, of which a share is drawn and counts for all of them. O(rows); copies."""
+    kept = ~which | (np.random.default_rng(seed).random(len(which)) < share)
+    left = examples.only(kept)
+    return replace(left, counts=np.where(which[kept], left.counts / share, left.counts))
+
+
+def _calibration(logits: Floats, heads: tuple[str, ...], examples: Examples, held: NDArray[np.bool_]) -> list[float]:
+    """By head, what makes the log-odds on the `held` rows foresee as much as happened, each row counting what it stands
+    for: of late, as rates change in time. Of what hardly happened there, on all rows.
+    """
+    every, shifts = np.ones(len(held), np.bool_), []
+    for number, head in enumerate(heads):
+        happened = examples.happened[head]
+        rows = held if happened[held].sum() >= _ENOUGH else every
+        shifts.append(shift(logits[rows, number], happened[rows], examples.counts[rows]))
+    return shifts
+
+
+def _shifted(forests: Forests, shifts: Sequence[float]) -> Forests:
+    start = forests.start + np.column_stack((shifts, np.zeros(len(shifts))))
+    return Forests(forests.heads, forests.trees, start)
 
 
 def _judge(
-    early: Forests, examples: Examples, held: NDArray[np.bool_], course: Course, metrics: dict[str, Any]
+    early: Forests,
+    shifts: Sequence[float],
+    examples: Examples,
+    held: NDArray[np.bool_],
+    course: Course,
+    metrics: dict[str, Any],
 ) -> None:
     """What the trees, and the stack on them, foresee of rows that no tree was grown from."""
-    foreseen = {"trees": sigmoid(early.logits(tidy(examples.rows[held])))}
+    logits = {"trees": early.logits(tidy(examples.rows[held]))}
     if course.stacked:
-        foreseen["stacked"] = _stack(_blank(early, course), early, examples)[held]
-    for name, odds in foreseen.items():
+        logits["stacked"] = _logits(_stack(_blank(early, course), early, examples, examples.weights)[held])
+    for name, each in logits.items():
+        odds = sigmoid(each + np.array(shifts))
         for number, head in enumerate(early.heads):
             metrics[head][name] = measured(odds[:, number], examples.happened[head][held], examples.counts[held])
     for head, count in zip(early.heads, np.diff(early.trees.bounds).tolist(), strict=True):
         metrics[head]["trees"]["count"] = count
+
+
+def _logits(odds: Floats) -> Floats:
+    safe = np.clip(odds, 1e-12, 1 - 1e-12)
+    found: Floats = np.log(safe) - np.log1p(-safe)
+    return found
 
 
 def _blank(trees: Forests, course: Course) -> Stacked:
@@ -184,14 +281,16 @@ def _blank(trees: Forests, course: Course) -> Stacked:
     return stacked
 
 
-def _stack(stacked: Stacked, trees: Forests, examples: Examples) -> Floats:
-    """One pass in the order of time; what it foresaw of each row, by head, before it learnt from it."""
+def _stack(stacked: Stacked, trees: Forests, examples: Examples, counts: Floats) -> Floats:
+    """One pass in the order of time; what it foresaw of each row, by head, before it learnt from it. `counts`: of rows
+    as what they stand for with trees that are calibrated, of rows as they were drawn with trees that are not.
+    """
     hashed, odds = examples.hashed(), np.empty((len(examples), len(trees.heads)))
     for first in range(0, len(examples), _CHUNK):
         part = slice(first, first + _CHUNK)
         logits, leaves = trees.leaves(tidy(examples.rows[part]))
         happened = np.column_stack([examples.happened[head][part] for head in trees.heads])
-        odds[part] = stacked.learn(leaves, hashed[part], logits, happened, examples.counts[part])
+        odds[part] = stacked.learn(leaves, hashed[part], logits, happened, counts[part])
     return odds
 
 
@@ -209,9 +308,9 @@ def refresh(model: Model, examples: Examples, course: Course) -> Model:
     trees, stacked = _relearnt(model.trees, later, course), model.stacked
     if stacked is not None:
         stacked = Stacked(stacked.z.copy(), stacked.n.copy(), stacked.pace, stacked.offset)
-        _stack(stacked, trees, later)
+        _stack(stacked, trees, later, later.counts)
     changed = {"until": float(later.ts[-1]), "rows": model.meta.rows + len(later)}
-    return Model(replaced(model.meta, **changed), model.linear, trees, stacked)
+    return Model(replaced(model.meta, **changed), model.linear, model.wide, trees, stacked)
 
 
 def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
@@ -219,18 +318,19 @@ def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
     rows = tidy(later.rows)
     _, leaves = trees.leaves(rows)
     values, ridge, rate = trees.trees.leaf.copy(), course.growth.ridge, course.growth.rate
-    for head, first, end in zip(trees.heads, trees.trees.bounds[:-1], trees.trees.bounds[1:], strict=True):
-        happened, logits = later.happened[head], np.zeros(len(later))
+    shared: Floats = np.zeros(len(later))
+    spans = zip(trees.heads, trees.start.tolist(), trees.trees.bounds[:-1], trees.trees.bounds[1:], strict=True)
+    for head, (bias, lean), first, end in spans:
+        happened, sums = later.happened[head], np.zeros(len(later))
         for tree in range(int(first), int(end)):
             place = leaves[:, tree]
-            if tree == first:  # its leaves hold the base rate as well
-                logits += values[tree][place]
-                continue
-            odds = sigmoid(logits)
+            odds = sigmoid(bias + lean * shared + sums)
             slope = np.bincount(place, later.counts * (happened - odds), LEAVES)
             bend = np.bincount(place, later.counts * odds * (1 - odds), LEAVES)
             met = np.bincount(place, minlength=LEAVES) > 0
             fresh = rate * slope / (bend + ridge)
             values[tree] = np.where(met, _KEEP * values[tree] + (1 - _KEEP) * fresh, values[tree])
-            logits += values[tree][place]
-    return Forests(trees.heads, trees.trees._replace(leaf=values))
+            sums += values[tree][place]
+        if head == ENGAGED:
+            shared = sums
+    return Forests(trees.heads, trees.trees._replace(leaf=values), trees.start)

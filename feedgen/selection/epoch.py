@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.selection.ordering import best
+from feedgen.selection.talk import Talk
 from feedgen.state.columns import SECONDS_PER_HOUR
 from feedgen.state.state import State
 
@@ -25,7 +26,7 @@ class Epoch:
     `engaged`, `viewed`: int32 by post, engagements in its favour and views, of whatever kind and time.
     `pool`: int32 posts that may be shown, most popular first; `trending`: the first of them.
     `author_rate`: float64 by user, engagements per view of all their posts, drawn to the `everyone`'s average where
-    views are few. `followers`: int64 by user.
+    views are few. `followers`: int64 by user. `talk`: see Talk.
     By post: views until the next fold.
     """
 
@@ -39,6 +40,7 @@ class Epoch:
     everyone: float
     author_rate: NDArray[np.float64]
     followers: NDArray[np.int64]
+    talk: NDArray[np.float64]
 
     def post_rates(self, posts: NDArray[np.int32], author: NDArray[np.int32]) -> NDArray[np.float64]:
         """Engagements per view of posts, drawn to their author's rate where views are few, to `everyone`'s for a post
@@ -75,6 +77,7 @@ class Epochs:
         self._lock = threading.Lock()
         self._epoch: Epoch | None = None
         self._bench: _Bench | None = None
+        self._talk = Talk(state.changes)
 
     def at(self, hour: int) -> Epoch:
         """O(changes + users) after a fold; O(posts + engagements) where the hour is another, once."""
@@ -103,6 +106,7 @@ class Epochs:
             everyone=everyone,
             author_rate=author_rate,
             followers=state.graph.followers(users),
+            talk=self._talk.at(hour, len(state.post_ids)),
         )
 
     def _pool(self, hour: int, popularity: NDArray[np.int64]) -> NDArray[np.int32]:

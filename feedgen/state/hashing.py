@@ -87,6 +87,21 @@ def number_all(
 
 
 @compiled
+def find_all(
+    slots: NDArray[np.int32],
+    bounds: NDArray[np.int64],
+    data: NDArray[np.uint8],
+    seed: int,
+    key_bounds: NDArray[np.int64],
+    keys: NDArray[np.uint8],
+    numbers: NDArray[np.int32],
+) -> None:
+    """The number of each key, EMPTY where it is not known."""
+    for key in range(len(numbers)):
+        numbers[key] = slots[slot_of(slots, bounds, data, seed, keys, key_bounds[key], key_bounds[key + 1])]
+
+
+@compiled
 def enter_all(
     slots: NDArray[np.int32], bounds: NDArray[np.int64], data: NDArray[np.uint8], count: int, seed: int
 ) -> None:

@@ -59,6 +59,13 @@ class Logins(Composite):
         """Code of what the viewer last logged in on, 0 where it was not said. O(1)."""
         return int(self._device[viewer]) if viewer < self._device.count else 0
 
+    def last_of(self, viewers: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """`last` of each. O(viewers)."""
+        found = np.full(len(viewers), -inf)
+        known = viewers < self._last.count
+        found[known] = self._last.values[viewers[known]]
+        return found
+
     def last_active(self, viewer: int) -> float:
         """When the viewer last did anything (s), −inf for never. O(1)."""
         return float(self._active[viewer]) if viewer < self._active.count else -inf

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.state.columns import Column, Composite, Part
-from feedgen.state.hashing import EMPTY, enter_all, number_all, slot_of, write_numbers
+from feedgen.state.hashing import EMPTY, enter_all, find_all, number_all, slot_of, write_numbers
 
 _SMALLEST: Final = 16
 
@@ -119,6 +119,13 @@ class Symbols(Composite):
         slot = slot_of(slots, self._bounds.values, self._data.values, self._seed[0], key, 0, len(key))
         index = int(slots[slot])
         return None if index == EMPTY else index
+
+    def find_many(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """The index of each, EMPTY (negative) for one that was never met. O(bytes)."""
+        bounds, keys = encoded(names)
+        numbers = np.empty(len(names), np.int32)
+        find_all(self._slots.values, *self.encoded, self._seed[0], bounds, keys, numbers)
+        return numbers
 
     def name(self, index: int) -> str:
         """The id behind an index. O(length)."""

@@ -284,11 +284,11 @@ def test_a_removal_that_does_not_concern_a_feed_leaves_its_pages_encoded():
     assert get(inside, "u1?limit=3")
     shelf = inside.services.residency.read("u1")
     assert shelf is not None
-    (kept,) = shelf.pages.values()
+    (kept,) = shelf.pages
     inside.removals.fold(12, event("delete", "a1", "elsewhere"))
     inside.removals.advance(12)
     assert get(inside, "u1?limit=3")
-    assert list(shelf.pages.values()) == [kept]
+    assert shelf.pages == [kept]
 
 
 def test_a_new_generation_is_served_at_once_and_the_old_one_to_who_is_in_it():
@@ -318,7 +318,7 @@ def test_encoded_pages_are_part_of_the_bytes_and_bounded():
         residency.check()
     shelf = residency.read("u1")
     assert shelf is not None
-    assert list(shelf.pages) == [b"limit=1", b"limit=2", b"limit=5"]
+    assert [page.key for page in shelf.pages] == [b"GET /v1/feeds/u1?limit=%d" % limit for limit in (1, 2, 5)]
     assert residency.nbytes == before + shelf.pages_bytes
     residency.replaced("u1", bulk(PAGES, watermark=12))
     residency.check()

@@ -1,6 +1,7 @@
 """Health, metrics, unknown paths and methods, failures on our side; shutting down."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -8,10 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cacheserver import negotiation
 from cacheserver.app import HANDLERS, make_app
+from cacheserver.encoded import Encoded
 from cacheserver.residency import Residency
-from cacheserver.server import serve
+from cacheserver.server import serve, set_aside
+from cacheserver.shelf import Shelf
 from feedgen.config import Server, Settings
 from feedgen.errors import ForefeedError
+from feedgen.feed.feedmap import FeedMap
 from tests.cacheserver.doubles import until
 
 PATIENT = Settings(server=Server(generate_deadline_s=30.0))
@@ -203,3 +207,35 @@ async def test_an_address_that_is_not_ours_is_one_clear_line(start):
     rig = await start()
     with pytest.raises(ForefeedError, match="--host"):
         await serve(make_app(rig.services), rig.settings, "192.0.2.1", 0)
+
+
+async def test_what_is_in_memory_is_spared_the_garbage_collector(start):
+    rig = await start()
+    await rig.put("u1", ["p1"])
+    await rig.feed("u1")
+    shelf = rig.residency.read("u1")
+    assert any(each is shelf for each in gc.get_objects())
+    set_aside()
+    try:
+        assert not any(each is shelf for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
+
+
+async def test_what_leaves_memory_is_freed_without_the_garbage_collector(start):
+    def held() -> int:
+        return sum(isinstance(each, Shelf | FeedMap | Encoded) for each in gc.get_objects())
+
+    rig = await start()
+    await rig.put("u1", ["p1", "p2"])
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        for _ in range(3):
+            await rig.feed("u1")
+        assert held() >= before + 3, "a shelf, its feed and a page"
+        rig.residency.drop("u1")
+        await until(lambda: held() == before)
+    finally:
+        gc.enable()

@@ -15,8 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from cacheserver.encoded import Encoded
 from cacheserver.residency import Residency
 from cacheserver.shelf import Shelf
+from cacheserver.wire import FeedPage
 from feedgen.config import Cache, Settings
 from feedgen.events import Event
 from feedgen.feed.eviction import LOOKED_AT, LookAhead
@@ -358,6 +360,23 @@ class ResidencyMachine(RuleBasedStateMachine):
         if shelf is not None:
             assert all("p1" not in each or each.brought_to >= self.removals.head for each in shelf.feeds)
             self.cache.paged(shelf, shelf.feeds[which % len(shelf.feeds)])
+
+    @rule(viewer=viewers, number=st.integers(0, 30))
+    def keep(self, viewer: str, number: int) -> None:
+        shelf = self.cache.read(viewer)
+        key = (viewer, number)
+        if shelf is not None and self.cache.page_at(key, self.clock()) is None:
+            page = FeedPage(viewer, "1.1", 1.0, [], None)
+            self.cache.keep_page(viewer, shelf, key, Encoded(page, 0, bytes(10 * number)))
+
+    @rule(viewer=viewers, number=st.integers(0, 30))
+    def page_at(self, viewer: str, number: int) -> None:
+        page = self.cache.page_at((viewer, number), self.clock())
+        if page is not None:
+            shelf = self.cache.read(viewer)
+            assert (page.shelf, len(page.tail)) == (shelf, 10 * number), "the viewer's own page"
+            assert page in shelf.pages, "nothing that it says has changed since"
+            assert list(self.cache)[-1] == viewer, "the most recent"
 
     @rule(post=st.sampled_from(["p0", "p1", "p7"]))
     def remove(self, post: str) -> None:

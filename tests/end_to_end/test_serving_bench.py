@@ -78,8 +78,9 @@ def test_the_benchmark_runs_whole(run: Callable[..., Any], tmp_path: Path) -> No
     for name, found in figures["contests"].items():
         assert found["failed"] == 0, name
         assert found["pages_per_s"]["median"] > 0
-    for found in figures["open_loop"]:
+    for found in (*figures["open_loop"], figures["first_reads"]):
         assert found["failed"] == 0
+    assert figures["first_reads"]["cpu_us_per_page"] > figures["contests"]["fast lane"]["cpu_us_per_page"]["median"]
     assert figures["bytes_per_feed"] < figures["bytes_per_feed_with_pages"]
     assert "| fast lane |" in done.stderr
 

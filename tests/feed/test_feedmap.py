@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from feedgen.feed.feedmap import FeedMap, combine
 from feedgen.feed.record import ITEMS_MAX, FeedItem, Generation, Live, bulk_of, decode_bulk, encode_bulk
+from tests.feed.strategies import FEEDS
 from tests.feed.twin import ListFeed, combined
 
 IDS = st.integers(0, 30).map(lambda n: f"p{n}")
@@ -144,6 +145,17 @@ def test_combine_ignores_what_the_bulk_has_seen_and_goes_by_offset() -> None:
         Live.insert(6, item("p6", "c")),
     ]
     assert [i.item_id for i in combine(bulk, live, 10)] == ["p9", "p6", "p1", "p2"]
+
+
+@given(items=FEEDS, start=st.integers(-1, 19), limit=st.integers(1, 25))
+def test_a_run_of_columns_is_read_as_its_items_are_one_by_one(items: list[FeedItem], start: int, limit: int) -> None:
+    feed = feed_of(items)
+    one_by_one = list(feed)
+    after = items[start].item_id if 0 <= start < len(items) else None
+    first = 0 if after is None else start + 1
+    page = feed.page(after, limit)
+    assert page == (one_by_one[first : first + limit], first + limit < len(items))
+    assert [[type(field) for field in each] for each in page.items] == [[str, str, float, str, float]] * len(page.items)
 
 
 @given(count=st.integers(0, 40), limit=st.integers(1, 7), seed=st.integers(0, 99))

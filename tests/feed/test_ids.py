@@ -21,6 +21,14 @@ def test_what_goes_in_comes_out(ids: list[str]) -> None:
     assert column.packed() == packed
 
 
+@given(ids=ID_LISTS, start=st.integers(0, 12), stop=st.integers(0, 12), data=st.data())
+def test_several_are_read_as_one_by_one(ids: list[str], start: int, stop: int, data: st.DataObject) -> None:
+    column = IdColumn(pack_ids(ids))
+    assert column.between(min(start, len(ids)), min(stop, len(ids))) == ids[start:stop]
+    places = data.draw(st.lists(st.integers(0, len(ids) - 1))) if ids else []
+    assert column.at(places) == [ids[place] for place in places]
+
+
 @given(ids=ID_LISTS, others=ID_LISTS)
 def test_an_id_is_found_where_it_is(ids: list[str], others: list[str]) -> None:
     distinct = list(dict.fromkeys(ids))

@@ -18,8 +18,8 @@ from feedgen.ranking.inputs import INPUTS
 from tests.learning.communities import DAY, START, community, history
 
 UNTIL = START + 9 * DAY
-HALF = Settings(learning=config.Learning(negative_rate=0.5, chunk_rows=300))
-ALL = Settings(learning=config.Learning(negative_rate=1.0, idle_rate=1.0))
+HALF = Settings(learning=config.Learning(negative_rate=0.5, rest_rate=0.5, chunk_rows=300))
+ALL = Settings(learning=config.Learning(negative_rate=1.0, rest_rate=1.0, idle_rate=1.0))
 
 
 def made(past: History, settings: Settings, folder: Path, until: float = UNTIL) -> tuple[Made, Rows]:
@@ -84,6 +84,18 @@ def test_rows_left_out_are_counted_for_by_those_kept(tmp_path: Path) -> None:
     assert not list((tmp_path / "some").glob("*.writing"))
 
 
+def test_less_is_kept_of_what_stage_two_does_not_see(tmp_path: Path) -> None:
+    learning = config.Learning(negative_rate=0.8, rest_rate=0.1, idle_rate=1.0)
+    few = config.Feed(items=10)
+    _, every = made(history(10), Settings(learning=ALL.learning, feed=few), tmp_path / "all")
+    _, some = made(history(10), Settings(learning=learning, feed=few), tmp_path / "some")
+    nothing = ~some.done.any(axis=1)
+    assert (some.rate[nothing & some.picked] == np.float32(0.8)).all()
+    assert (some.rate[nothing & ~some.picked] == np.float32(0.1)).all()
+    assert np.count_nonzero(nothing & ~some.picked) > 100
+    assert some.weight.sum() == pytest.approx(len(every), rel=0.1)
+
+
 def test_what_was_drawn_to_explore_has_its_propensity(tmp_path: Path) -> None:
     events = community(5, views=True)
     at = next(at for at, event in enumerate(events) if event.type == "view")
@@ -112,7 +124,7 @@ def test_spans_side_by_side_give_the_rows_of_one(tmp_path: Path, monkeypatch: py
 
 def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
     past = history(4, viewers=2)
-    with pytest.raises(ModelError, match="no login in the 1095 days before"):
+    with pytest.raises(ModelError, match="no login in the 1825 days before"):
         make(past, HALF, START, tmp_path)
     idle = History.of(event for event in past.events if event.type != "like")
     with pytest.raises(ModelError, match="nothing was done in the 6 hours after any login"):

@@ -14,7 +14,7 @@ from feedgen.ranking.dataset import ACTIONS, Rows
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.inputs import INPUTS
 
-COURSE = Course(growth=Growth(trees=12, trees_an_action=4, leaves=10, rate=0.2, least_rows=10))
+COURSE = Course(growth=Growth(trees=40, trees_an_action=20, leaves=6, rate=0.15, least_rows=40, columns=0.5))
 
 
 def rows(count: int = 3_000, seed: int = 3, rate: float = 1.0, begin: float = 0.0) -> Rows:

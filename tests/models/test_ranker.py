@@ -209,7 +209,7 @@ def test_a_version_that_went_missing_or_broke_is_stood_in_for(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("scorer", "kind"), [("linear", "NoneType"), ("trees", "TreesScorer"), ("stacked", "StackedScorer")]
+    ("scorer", "kind"), [("linear", "WideScorer"), ("trees", "TreesScorer"), ("stacked", "StackedScorer")]
 )
 def test_as_much_of_a_version_ranks_as_is_wanted(tmp_path: Path, scorer: str, kind: str) -> None:
     settings = Settings(models=Models(scorer=scorer))  # type: ignore[arg-type]

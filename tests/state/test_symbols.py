@@ -19,6 +19,7 @@ def test_ids_are_numbered_as_they_are_first_met(batches: list[list[str]], torn: 
     for batch in batches:
         for name in batch[::2]:
             assert symbols.find(name) == plain.get(name)
+        assert symbols.find_many(batch[::2]).tolist() == [plain.get(name, -1) for name in batch[::2]]
         for name in batch:
             plain.setdefault(name, len(plain))
         found = symbols.intern_many(batch) if len(batch) != 1 else [symbols.intern(batch[0])]

@@ -1,0 +1,37 @@
+"""Lists of many owners, one after the other."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.kernels.compiled import inner
+from feedgen.state.lists import Spans
+
+
+@inner
+def flat(spans: Spans, owners: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Copies of the entries of all owners, and the position of each one's owner. O(owners + entries).
+
+    Lists are short and of many lengths, so that a loop over each would be a wrong guess of the processor at its end:
+    owners are spread by a running sum.
+    """
+    starts, counts, values = spans
+    shift, behind = np.empty(len(owners), np.int64), np.empty(len(owners), np.int64)
+    count = 0
+    for at in range(len(owners)):
+        owner = owners[at]
+        known = owner < len(starts)
+        shift[at] = (starts[owner] if known else 0) - count
+        count += counts[owner] if known else 0
+        behind[at] = count
+    place, found = np.zeros(count + 1, np.int32), np.empty(count, values.dtype)
+    for at in range(len(owners)):
+        place[behind[at]] += 1
+    running = 0
+    for at in range(count):
+        running += place[at]
+        place[at] = running
+    for at in range(count):
+        found[at] = values[shift[place[at]] + at]
+    return found, place[:count]
