@@ -161,15 +161,19 @@ def _linear(
 
 
 def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], course: Course) -> Lines:
-    """Lines over all inputs, from the rows for trees, some of them where there are many."""
-    level = levelled(examples.rows)
+    """Lines over all inputs, from the rows for trees, some of them where there are many.
+
+    That of each action leans on the shared one: a hundred weights from as many hides foresee anything of another day.
+    """
     few = _about(examples, _WIDE_ROWS, course.seed)
     inputs = levelled(few.rows)
-    lines = [
-        logistic(_chunks(inputs, few.happened[head], few.weights), inputs.shape[1], course.wide_ridge) for head in heads
-    ]
-    weights, bias = np.array([line.weights for line in lines]), np.array([line.bias for line in lines])
-    return Lines(heads, weights, bias + _calibration(logits_of(level, weights, bias), heads, examples, held))
+    line = logistic(_chunks(inputs, few.happened[ENGAGED], few.weights), inputs.shape[1], course.wide_ridge)
+    sums = inputs @ line.weights + line.bias
+    leans = [_lean(sums, few.happened[head], few.weights) for head in heads]
+    weights = np.array([slope * line.weights for _, slope in leans])
+    bias = np.array([bias + slope * line.bias for bias, slope in leans])
+    logits = logits_of(levelled(examples.rows), weights, bias)
+    return Lines(heads, weights, bias + _calibration(logits, heads, examples, held))
 
 
 def _trees(
