@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from feedgen.config import Settings
 from feedgen.feed.record import Bulk, Generation
@@ -13,6 +14,9 @@ from feedgen.offloop import in_thread
 from feedgen.worker import WorkerPool
 
 _log = logging.getLogger(__name__)
+
+_FILL_S: Final = 1.0
+"""Real seconds between two looks at whether the pool has room for more of what a step named."""
 
 
 class Dispatcher:
@@ -53,19 +57,29 @@ class Dispatcher:
 
     async def step(self, pool: WorkerPool) -> None:
         """Give the pool whom it is time for, as many as it has room for."""
-        room = max(0, self._queue - pool.counters.queued)
-        async with self._gate.batch():
-            chosen = await in_thread(self.foresight.step, self._clock(), room)
-        for viewer in chosen:
-            pool.refresh(viewer)
+        await self._pass_on(pool, self.foresight.step)
         self.steps += 1
 
+    async def fill(self, pool: WorkerPool) -> None:
+        """Give the pool more of whom the last step had no room for, as many as it has room for now."""
+        await self._pass_on(pool, self.foresight.further)
+
     async def run(self, pool: WorkerPool) -> None:
-        """A step a tick, until cancelled; the first at once."""
+        """A step a tick, until cancelled; the first at once. Between two, the pool is filled as it gets room."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
             await self.step(pool)
             self.late_s = max(0.0, loop.time() - due)
             due = max(due + self._tick_s, loop.time())
+            while self.foresight.left_out and due - loop.time() > _FILL_S:
+                await asyncio.sleep(_FILL_S)
+                await self.fill(pool)
             await asyncio.sleep(due - loop.time())
+
+    async def _pass_on(self, pool: WorkerPool, choose: Callable[[float, int], list[str]]) -> None:
+        room = max(0, self._queue - pool.counters.queued)
+        async with self._gate.batch():
+            chosen = await in_thread(choose, self._clock(), room)
+        for viewer in chosen:
+            pool.refresh(viewer)

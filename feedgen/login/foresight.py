@@ -95,6 +95,18 @@ class Foresight:
         self._look_at(np.unique(new.viewers), now)
         chosen = self.scheduler.step(now, room)
         self.outcomes.close(now)
+        return self._named(chosen, now)
+
+    def further(self, now: float, room: int) -> list[str]:
+        """Between two steps: of those the last one had no room for, the most worth, `room` at most. O(room)."""
+        return self._named(self.scheduler.further(now, room), now)
+
+    @property
+    def left_out(self) -> int:
+        """For how many the last step had no room."""
+        return len(self.scheduler.left_out)
+
+    def _named(self, chosen: Ints, now: float) -> list[str]:
         self.outcomes.generated(chosen, np.full(len(chosen), now))
         name = self._state.users.name
         return [name(viewer) for viewer in chosen.tolist()]

@@ -45,7 +45,7 @@ class Counts:
     overdue: int = 0
     """Chosen because it had been too long, whatever their chance."""
     shed: int = 0
-    """Worth it, but there was no room or no budget."""
+    """Worth it, but there was no budget, or no room until the next step."""
 
 
 class Scheduler:
@@ -86,6 +86,8 @@ class Scheduler:
         self._worth = np.zeros(64, np.float32)
         self._wheel: dict[int, list[Ints]] = {}
         self._passed = 0
+        self.left_out: Ints = np.zeros(0, np.int64)
+        """For whom the last step had no room, the most worth first; `further` chooses of them until the next step."""
         self.counts = Counts()
 
     def made(self, viewers: Ints, at: Floats) -> None:
@@ -121,8 +123,11 @@ class Scheduler:
         """Whom to generate for now, the most worth first, `room` of them at most. Tell `made` when they are.
 
         Who is chosen is not looked at again while the feed would be fresh, made or not. O(viewers due). Those left
-        out for want of room or budget are looked at again with the next tick.
+        out for want of budget are looked at again with the next tick; those for want of room as well, unless `further`
+        chooses them before.
         """
+        self.counts.shed += len(self.left_out)
+        self.left_out = self.left_out[:0]
         self.budget.settle(now)
         due = self._due(now)
         if not len(due):
@@ -135,6 +140,25 @@ class Scheduler:
         chance[:, len(there) :] = self._predictor.within(due[len(there) :], now, self._tick_s, self._fresh_s, *_FAR_S)
         self._forecasts(due[len(there) :], chance[1, len(there) :], now)
         return self._chosen(due, chance, now, room)
+
+    def further(self, now: float, room: int) -> Ints:
+        """Between two steps: of those the last one had no room for, the most worth, `room` of them at most.
+
+        Who has a fresh feed or came meanwhile is passed over. Tell `made` as after a step. O(room).
+        """
+        left, self.left_out = self.left_out[:room], self.left_out[room:]
+        left = left[now - self._made[left] >= self._fresh_s]
+        if not self._refresh_present:
+            left = left[self._predictor.habits.away(left, now)]
+        chosen: Ints = left[~self.budget.exhausted[self._accounts(left)]]
+        self.counts.shed += len(left) - len(chosen)
+        self._take(chosen, now)
+        return chosen
+
+    def _take(self, chosen: Ints, now: float) -> None:
+        self.budget.spend(self._accounts(chosen))
+        self._look_at(chosen, np.full(len(chosen), now + self._fresh_s))
+        self.counts.chosen += len(chosen)
 
     def _chosen(self, due: Ints, chance: Floats, now: float, room: int | None) -> Ints:
         """Of those due, by P(login) within a tick, while the feed is fresh, and in each of _FAR_S."""
@@ -151,13 +175,11 @@ class Scheduler:
         self.counts.waited += int(((worth >= price) & rises).sum())
         wanted = ((worth >= price) & ~rises) | overdue & (gain > 0)
         chosen = self._affordable(due, worth, wanted, overdue, room)
-        self.budget.spend(account[chosen])
         self.counts.overdue += int((overdue[chosen] & ~(worth >= price)[chosen]).sum())
         kept = np.ones(len(due), np.bool_)
         kept[chosen] = False
         self._look_later(due[kept], (chance[1:] / price)[:, kept], now)
-        self._look_at(due[chosen], np.full(len(chosen), now + self._fresh_s))
-        self.counts.chosen += len(chosen)
+        self._take(due[chosen], now)
         return due[chosen]
 
     def _gain(self, due: Ints, asked: Flags) -> Floats:
@@ -177,8 +199,9 @@ class Scheduler:
         order = np.flatnonzero(wanted)
         order = order[np.lexsort((due[order], -worth[order], ~overdue[order]))]
         paid = order[~self.budget.exhausted[self._accounts(due[order])]]
+        self.counts.shed += len(order) - len(paid)
         affordable: Ints = paid[:room]
-        self.counts.shed += len(order) - len(affordable)
+        self.left_out = due[paid[len(affordable) :]]
         return affordable
 
     def _accounts(self, viewers: Ints) -> Ints:

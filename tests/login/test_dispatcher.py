@@ -57,7 +57,11 @@ async def test_whoever_is_likely_to_come_has_a_feed_made_as_far_as_there_is_room
         await ahead.step(pool)
         await pool.drain()
         assert len(sink.got) == 3
-        assert ahead.foresight.scheduler.counts.shed == 2  # v4 and ann have to wait for the next tick
+        assert ahead.foresight.left_out == 2
+        await ahead.fill(pool)
+        await pool.drain()
+        assert len(sink.got) == 5
+        assert ahead.foresight.left_out == ahead.foresight.scheduler.counts.shed == 0
         assert "v0" not in sink.got
     assert set(await store.generations()) == set(sink.got)
 

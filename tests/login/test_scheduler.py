@@ -143,9 +143,27 @@ def test_nothing_new_is_skipped_and_counted() -> None:
 def test_no_room_sheds_the_least_valuable_until_the_next_tick() -> None:
     plan = scheduler(Given({0: 0.2, 1: 0.9, 2: 0.5}), known(3), held(purse()))
     assert step(plan, START, room=1) == [1]
-    assert plan.counts.shed == 2
     assert step(plan, START + TICK, room=1) == [2]
+    assert plan.counts.shed == 2
     assert step(plan, START + 2 * TICK, room=1) == [0]
+    assert plan.counts.shed == 3
+
+
+def test_whom_there_was_no_room_for_is_chosen_between_two_steps() -> None:
+    chances = {0: 0.2, 1: 0.9, 2: 0.5, 3: 0.4, 4: 0.3}
+    habits = known(5)
+    plan = scheduler(Given(chances), habits, held(purse()))
+    assert step(plan, START, room=1) == [1]
+    plan.made(np.array([2]), np.array([START + 5.0]))  # by somebody else
+    habits.absorb(np.array([3]), np.array([START + 5.0]), np.array([True]))
+    assert plan.further(START + 10.0, room=3).tolist() == [4]
+    assert plan.further(START + 11.0, room=5).tolist() == [0]
+    assert plan.further(START + 12.0, room=5).tolist() == []
+    assert (plan.counts.chosen, plan.budget.spent[0]) == (3, 3)
+    assert step(plan, START + TICK) == []  # they wait until their feeds go stale, made or not
+    assert plan.counts.shed == 0
+    plan.budget.spent += plan.budget.earned
+    assert plan.further(START + TICK, room=5).tolist() == []
 
 
 def test_no_budget_no_generation() -> None:
@@ -243,7 +261,16 @@ class Life(RuleBasedStateMachine):
     @rule(later=st.sampled_from((TICK, 2 * TICK, 4_000.0, 3.0 * DAY)), room=st.sampled_from((None, 0, 1, 3)))
     def step(self, later: float, room: int | None) -> None:
         self.now += later
-        chosen = step(self.plan, self.now, room)
+        self.chosen(step(self.plan, self.now, room), room)
+
+    @rule(later=st.sampled_from((0.0, 20.0)), room=st.sampled_from((0, 1, 3)))
+    def further(self, later: float, room: int) -> None:
+        self.now += later
+        chosen = self.plan.further(self.now, room)
+        self.plan.made(chosen, np.full(len(chosen), self.now))
+        self.chosen(chosen.tolist(), room)
+
+    def chosen(self, chosen: list[int], room: int | None) -> None:
         assert len(chosen) == len(set(chosen)) <= (5 if room is None else room)
         assert self.habits.away(np.array(chosen, np.int64), self.now).all()
         for viewer in chosen:
