@@ -14,8 +14,8 @@ def table(result: dict[str, Any]) -> str:
         rate = found["pages_per_s"]
         lines.append(
             f"| {name} | {rate['median']:,.0f} | {rate['min']:,.0f}–{rate['max']:,.0f} "
-            f"| {found['cpu_us_per_page']['median']:.1f} | {found['p50_ms']['median']:.2f} "
-            f"| {found['p99_ms']['median']:.1f} | {found['p99_9_ms']['median']:.1f} | {found['failed']} |"
+            f"| {found['cpu_us_per_page']['median']:.1f} | {_told(found['p50_ms'], 2)} "
+            f"| {_told(found['p99_ms'], 1)} | {_told(found['p99_9_ms'], 1)} | {found['failed']} |"
         )
     lines += [
         "",
@@ -37,6 +37,11 @@ def table(result: dict[str, Any]) -> str:
     ]
     lines += [f"Left out: {name} ({reason})." for name, reason in result["left_out"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _told(figure: dict[str, float | None], digits: int) -> str:
+    median = figure["median"]
+    return "–" if median is None else f"{median:.{digits}f}"
 
 
 def plot(result: dict[str, Any], path: Path) -> None:

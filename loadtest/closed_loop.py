@@ -19,14 +19,17 @@ _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
 @dataclass(frozen=True)
 class Sample:
-    """One round of one server. `failed`: answers that were not 2xx, and broken connections."""
+    """One round of one server. `failed`: answers that were not 2xx, and broken connections.
+
+    A percentile is None where wrk has none: pipelined, it may count more answers than times.
+    """
 
     pages: int
     seconds: float
     cpu_us_per_page: float
-    p50_ms: float
-    p99_ms: float
-    p99_9_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
+    p99_9_ms: float | None
     failed: int
 
     @property
@@ -64,9 +67,9 @@ def wrk(port: int, requests: Path, pid: int, *, connections: int, seconds: float
         pages,
         said["micros"] / 1e6,
         used / max(1, pages) * 1e6,
-        said["p50_ms"],
-        said["p99_ms"],
-        said["p99_9_ms"],
+        said["p50_ms"] or None,
+        said["p99_ms"] or None,
+        said["p99_9_ms"] or None,
         said["failed"],
     )
 

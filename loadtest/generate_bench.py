@@ -94,22 +94,18 @@ def _measure_one(viewers: int, plan: Plan, tell: Callable[[str], None]) -> dict[
 
 
 def _loaded(crowd: Crowd, settings: Settings) -> tuple[State, dict[str, float]]:
-    """The state, and how many bytes of this process a follow and a post take in it."""
+    """The state, and how many bytes its columns hold of a follow and of a post."""
     state = State(settings.state, settings.ranking)
-    grown = []
+    held = []
     people_into(state, crowd)
     for load_part in (posts_into, follows_into, deeds_into):
-        before = _resident_bytes()
+        before = sum(state.nbytes().values())
         load_part(state, crowd)
-        grown.append(_resident_bytes() - before)
+        held.append(sum(state.nbytes().values()) - before)
     return state, {
-        "bytes_per_post": round(grown[0] / len(crowd.author), 1),
-        "bytes_per_follow": round(grown[1] / crowd.followees.size, 1),
+        "bytes_per_post": round(held[0] / len(crowd.author), 1),
+        "bytes_per_follow": round(held[1] / crowd.followees.size, 1),
     }
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4_096
 
 
 def _caller(pipeline: Pipeline, batch: int) -> Caller:

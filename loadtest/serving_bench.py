@@ -177,10 +177,13 @@ def _bytes_each(peer: Peer) -> float:
 
 
 def _summary(samples: list[Sample]) -> dict[str, Any]:
-    """Median, least and greatest of every figure."""
+    """Median, least and greatest of every figure; None for one that a round lacks."""
     found: dict[str, Any] = {"failed": sum(sample.failed for sample in samples)}
     for name in ("pages_per_s", "cpu_us_per_page", "p50_ms", "p99_ms", "p99_9_ms"):
-        values = [getattr(sample, name) for sample in samples]
+        values = [value for sample in samples if (value := getattr(sample, name)) is not None]
+        if len(values) < len(samples):  # of the others it would be too good
+            found[name] = dict.fromkeys(("median", "min", "max"))
+            continue
         found[name] = {
             "median": round(statistics.median(values), 3),
             "min": round(min(values), 3),

@@ -53,6 +53,7 @@ class Bulk:
             state.about_posts.create_bulk(posts, about)
         state.logins.act_many(authors, ts)
         state.posts.create_many(posts, authors, ts, None)
+        self._reach()
 
     def engagements(self, viewers: Indices, posts: Indices, kinds: Indices, ts: Floats) -> None:
         """By place in KINDS. Given twice, a comment, share, save, click or dwell counts twice, others once.

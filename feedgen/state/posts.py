@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from feedgen.state.changes import Changes
 from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.lists import Lists, Spans
+from feedgen.state.merging import merge_tails
 from feedgen.state.stamps import Stamps
 from feedgen.state.symbols import Symbols
 from feedgen.state.tally import Tally
@@ -132,12 +133,15 @@ class Posts(Composite):
         known = known[counts[each[known]] > 0]
         newest = self._created.values[values[last[each[known]] + counts[each[known]] - 1]]
         behind[starts[known]] = ts[starts[known]] > newest
-        in_turn = np.logical_and.reduceat(behind, starts)  # by author: they all go behind what is there
-        simple = np.repeat(in_turn, np.diff(np.append(starts, len(posts))))
-        self._recent.append_many(authors[simple], posts[simple])
-        for author, post in zip(authors[~simple].tolist(), posts[~simple].tolist(), strict=True):
-            self._insert(author, post)
+        self._recent.append_many(authors, posts)
+        out_of_turn = ~np.logical_and.reduceat(behind, starts)  # by author: not all belong behind what is there
+        self._merge(each[out_of_turn], np.diff(np.append(starts, len(posts)))[out_of_turn])
         self._trim(each)
+
+    def _merge(self, authors: NDArray[np.integer[Any]], added: NDArray[np.int64]) -> None:
+        """So many posts, oldest first, were put behind the recent ones of each. O(recent posts)."""
+        for author in authors[merge_tails(*self._recent.spans, self._created.values, authors, added)].tolist():
+            self._recent.of(author)[:] = sorted(self._recent.of(author).tolist(), key=self._order)
 
     def _claim(self, post: int, author: int, ts: float, event_id: str) -> bool:
         """Take a post that is another's, or the author's own at another time, if this is the smaller (ts, id)."""
