@@ -1,6 +1,5 @@
 """Posts in columns, and the recent ones of each author."""
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -156,7 +155,8 @@ class Posts(Composite):
         self._created[post] = ts
         self._event[post] = self._ids.keep(event_id)
         self._newest[0] = max(float(self._newest[0]), ts)
-        self._insert(author, post)
+        self._recent.append(author, post)
+        self._merge(np.array([author]), np.array([1]))
         self._trim(np.array([author]))
         return True
 
@@ -180,12 +180,6 @@ class Posts(Composite):
         if self._reviews.decide_many(*keys, np.array([ts]), [event_id]).won[0]:
             self._withheld[post] = withheld
             self._changes.note(np.array([post]))
-
-    def _insert(self, author: int, post: int) -> None:
-        """Into the author's recent posts, oldest first by (created, id). O(recent posts)."""
-        recent = self._recent.of(author)
-        at = bisect_left(recent.tolist(), self._order(post), key=self._order)
-        self._recent.put(author, np.insert(recent, at, post))
 
     def _trim(self, authors: NDArray[np.integer[Any]]) -> None:
         """Take out what is too many or too old. O(authors), and of those where something is, their recent posts."""
