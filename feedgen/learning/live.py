@@ -7,7 +7,6 @@ is known; what the viewer does within the horizon is noted as it comes; after it
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -21,7 +20,7 @@ from feedgen.models.forests import tidy
 from feedgen.models.logistic import Floats
 from feedgen.models.model import Model
 from feedgen.models.scorers import IdKeys
-from feedgen.models.stacking import Stacked
+from feedgen.models.stacking import Stacked, key_of
 from feedgen.pipeline import Pipeline
 from feedgen.ranking.dataset import ENGAGED as IN_FAVOUR
 from feedgen.ranking.inputs import Inputs
@@ -87,7 +86,7 @@ class LiveLearner:
     def _chosen(self, events: Sequence[Event]) -> set[str]:
         kind = "view" if self._views else "login"
         ids = [event.id for event in events if event.type == kind]
-        return set(sorted(ids, key=_drawn)[: self._settings.models.learn_views])
+        return set(sorted(ids, key=key_of)[: self._settings.models.learn_views])
 
     def _note(self, event: Event) -> None:
         """Remember what the viewer is shown, as it is known now."""
@@ -101,7 +100,7 @@ class LiveLearner:
             shown = np.isin(considered, [post for post in known if post is not None])
         else:
             rate = self._settings.learning.negative_rate
-            shown = np.random.default_rng(_drawn(event.id)).random(len(considered)) < rate
+            shown = np.random.default_rng(key_of(event.id)).random(len(considered)) < rate
             counts /= rate
         if not len(considered):
             return
@@ -147,8 +146,3 @@ class LiveLearner:
                 done.leaves[kept], done.hashed[kept], done.start[kept], done.happened[kept], done.counts[kept]
             )
             self.learnt += int(kept.sum())
-
-
-def _drawn(event_id: str) -> int:
-    """The same number for the same id, everywhere."""
-    return int.from_bytes(blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

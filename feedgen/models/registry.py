@@ -122,13 +122,7 @@ class Registry:
         """Keep what a version has learnt since, with the log offset it stands at; whole or not at all."""
         written = io.BytesIO()
         np.savez(written, allow_pickle=False, **stacked_arrays(stacked))
-        beside, path = self.folder / f".{os.getpid()}-{name}{_LIVE}", self.folder / (name + _LIVE)
-        try:
-            _write(beside, written.getvalue())
-            beside.replace(path)
-            _to_disk(self.folder)
-        except OSError as error:
-            raise ModelError(f"{path} cannot be written: {error.strerror or error}") from None
+        self._replace(name + _LIVE, written.getvalue())
 
     def stacked(self, name: str) -> Stacked | None:
         """What `put_stacked` kept of a version last; None where there is nothing."""
@@ -142,13 +136,17 @@ class Registry:
             raise ModelError(f"{path} is broken: {error}") from None
 
     def _put(self, line: _Line) -> None:
-        beside = self.folder / f".{os.getpid()}-{_LINE}"
+        self._replace(_LINE, msgspec.json.encode(line))
+
+    def _replace(self, name: str, content: bytes) -> None:
+        """A file of the registry's own folder, whole or not at all."""
+        beside, path = self.folder / f".{os.getpid()}-{name}", self.folder / name
         try:
-            _write(beside, msgspec.json.encode(line))
-            beside.replace(self.folder / _LINE)
+            _write(beside, content)
+            beside.replace(path)
             _to_disk(self.folder)
         except OSError as error:
-            raise ModelError(f"{self.folder / _LINE} cannot be written: {error.strerror or error}") from None
+            raise ModelError(f"{path} cannot be written: {error.strerror or error}") from None
 
     def _folder_of(self, name: str) -> Path:
         if not NAME.fullmatch(name):
