@@ -7,7 +7,7 @@ them sees every event once. Ids are kept as bytes, so that every id (NUL include
 import asyncio
 import errno
 import sqlite3
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy import (
     URL,
     BigInteger,
     Column,
+    CursorResult,
     Double,
     Integer,
     LargeBinary,
@@ -57,6 +58,9 @@ _ROWS_MAX: Final = 4_096
 # Rows fetched and decoded before other tasks of the loop get their turn: 5 ms on a busy machine. Longer pages are no
 # faster (130,000 events/s at 5,000 rows, 240,000 at 1,000), and a thread would not help: decoding holds the GIL.
 _READ_ROWS: Final = 1_000
+
+_POLL_S: Final = 0.02
+"""Between two tries for SQLite's write lock."""
 
 _table: Final = Table(
     "events",
@@ -105,6 +109,7 @@ class EventLog:
         self._name = name
         self._busy_timeout_s = busy_timeout_s
         self._writing: set[asyncio.Task[Any]] = set()
+        self._called_off = False  # whether the caller whose turn it is has given up
         self._turn = asyncio.Lock()  # in turn within this process; SQLite's own waiting is by polling, and unfair
 
     @classmethod
@@ -137,15 +142,24 @@ class EventLog:
             await connection.execute(CreateTable(_table, if_not_exists=True))
             await connection.commit()
 
-    @staticmethod
-    async def _lock(connection: AsyncConnection) -> None:
-        await connection.exec_driver_sql(_LOCKS[connection.dialect.name])
+    async def _lock(self, connection: AsyncConnection) -> None:
+        """Keep other writers out until the commit. SQLite would wait in a thread, where nobody can end it."""
+        lock = _LOCKS[connection.dialect.name]
+        if connection.dialect.name != "sqlite":
+            await connection.exec_driver_sql(lock)
+            return
+        await connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        try:
+            await _insist(connection, lock, self._busy_timeout_s, lambda: self._called_off)
+        finally:
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout={round(self._busy_timeout_s * 1_000)}")
 
     async def append(self, batch: Sequence[Event]) -> Appended:
         """Append the events whose ids are new, all or none, in their order; returns when they are on disk.
 
         O(n log size). Events with an id the log or an earlier part of the batch holds count as duplicates. A caller
-        that is cancelled meanwhile waits for the end of the transaction, and does not learn what came of it.
+        that is cancelled meanwhile waits for the end of the transaction, and does not learn what came of it; one that
+        is still waiting for another process's transaction writes nothing.
 
         Raises LogError after twice `busy_timeout_s` at most, when another process keeps the database locked.
         """
@@ -153,17 +167,19 @@ class EventLog:
         return await self._in_turn(self._write(len(batch), values))
 
     async def _in_turn(self, write: Coroutine[Any, Any, _Written]) -> _Written:
-        """To its end even when the caller gives up: a connection dropped while SQLite waits for its lock would go on
-        waiting, and hold up whoever comes next.
+        """To its end even when the caller gives up: a connection dropped in the middle of a statement would go on with
+        it, and hold up whoever comes next.
         """
         await self._take_turn(write)
         try:
+            self._called_off = False
             writing = asyncio.create_task(write)
             self._writing.add(writing)
             writing.add_done_callback(self._written)
             try:
                 return await asyncio.shield(writing)
             except asyncio.CancelledError:
+                self._called_off = True
                 await asyncio.wait({writing})
                 raise
         finally:
@@ -362,18 +378,23 @@ def _sync_fully(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-async def _use_wal(connection: AsyncConnection, busy_timeout_s: float) -> None:
-    """Readers go on beside a writer. Processes that open a new file at once collide here without SQLite waiting."""
-    deadline = asyncio.get_running_loop().time() + busy_timeout_s
+async def _insist(
+    connection: AsyncConnection, statement: str, for_s: float, called_off: Callable[[], bool] = lambda: False
+) -> CursorResult[Any]:
+    """What the statement gives as soon as no other process is in its way; tried for `for_s` unless called off."""
+    deadline = asyncio.get_running_loop().time() + for_s
     while True:
         try:
-            mode = (await connection.exec_driver_sql("PRAGMA journal_mode=WAL")).scalar_one()
+            return await connection.exec_driver_sql(statement)
         except DBAPIError as error:
-            if "locked" not in str(error.orig) or asyncio.get_running_loop().time() > deadline:
+            if "locked" not in str(error.orig) or called_off() or asyncio.get_running_loop().time() > deadline:
                 raise
-            await asyncio.sleep(0.02)
-        else:
-            break
+        await asyncio.sleep(_POLL_S)
+
+
+async def _use_wal(connection: AsyncConnection, busy_timeout_s: float) -> None:
+    """Readers go on beside a writer. Processes that open a new file at once collide here without SQLite waiting."""
+    mode = (await _insist(connection, "PRAGMA journal_mode=WAL", busy_timeout_s)).scalar_one()
     if mode != "wal":
         raise LogError(f"this file system cannot keep SQLite's write-ahead log (it says {mode}); choose another --data")
 

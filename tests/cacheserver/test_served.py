@@ -61,12 +61,14 @@ async def test_what_brings_no_post_is_none(start):
 
 async def test_a_log_that_is_locked_holds_up_no_stop(start, monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(served, "_CLOSE_S", 0.2)
-    rig = await start(log=EventLog, settings=LOGGED)
+    patient = Settings(server=config.Server(log_served=True), log=config.Log(busy_timeout_s=3_600.0))
+    rig = await start(log=EventLog, settings=patient)
     await rig.put("u1", ["a"])
     await rig.feed("u1")
     with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await rig.listening.stop()
+        async with asyncio.timeout(60):
+            await rig.listening.stop()
         other.execute("ROLLBACK")
     assert "1 served pages could not be written down" in caplog.text
 
