@@ -67,6 +67,7 @@ class Snapshot(_Section, frozen=True):
 class Selection(_Section, frozen=True):
     """Which posts become candidates."""
 
+    days: Positive = 30.0
     new_cap: Count = 500
     new_followee_cap: Cap = 100
     new_followee_days: Positive = 14.0
@@ -351,6 +352,11 @@ class Settings(_Section, frozen=True):
     server: Server = Server()
     cache: Cache = Cache()
     import_: Import = msgspec.field(default=Import(), name="import")
+
+    @property
+    def window_s(self) -> float:
+        """Seconds that a candidate may be old."""
+        return min(self.selection.days, self.state.retention_days) * 86_400.0
 
     def __post_init__(self) -> None:
         """Refuse values that are possible one by one but not together."""

@@ -127,7 +127,7 @@ class FeedExplainer:
         if not context.near[self._state.posts.author[post]]:
             return {"outcome": "not_found", "by": "trending", "popularity": int(context.epoch.popularity[post])}
         if post not in context.network.posts:
-            if created < context.now - context.retention_s:
+            if created < context.now - context.window_s:
                 return {"outcome": "too_old", "created_at": created}
             return {"outcome": "capped", "by": "posts_per_author"}
         if context.seen[post]:
@@ -147,4 +147,4 @@ def _why_empty(ranked: Ranked) -> str:
         return "every candidate was removed by a filter; see `removed`"
     if not len(ranked.context.followees):
         return "the viewer follows nobody, and nothing unseen is trending"
-    return "followees posted nothing within retention that the viewer has not seen, and nothing unseen is trending"
+    return "followees posted nothing within selection.days that the viewer has not seen, and nothing unseen is trending"

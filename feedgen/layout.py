@@ -98,7 +98,7 @@ def rules_of(state: State, settings: config.Settings, now: float) -> Rules:
     common = state.languages.find(limits.common_language)
     return Rules(
         now=float(now),
-        oldest=float(now - settings.state.retention_days * _DAY_S),
+        oldest=float(now - settings.window_s),
         viewed_since=state.impressions.seen.since(now),
         viewed_most=settings.state.seen_per_viewer,
         new_cap=limits.new_cap,

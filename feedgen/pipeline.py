@@ -7,7 +7,7 @@ once as long as nobody folds meanwhile.
 import threading
 from collections import Counter
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,6 @@ from feedgen.shortlist import Shortlist, Shortlister
 from feedgen.state.engagement import hour_of
 from feedgen.state.state import State
 
-_DAY_S = 86_400.0
 TWICE = "duplicate"
 """Under which posts are counted that a second source named: each is considered once."""
 FORMULA = "formula"
@@ -93,7 +92,7 @@ class Pipeline:
 
     def __init__(self, state: State, settings: Settings) -> None:
         self._state = state
-        self._retention_s = settings.state.retention_days * _DAY_S
+        self._window_s = settings.window_s
         self._fetch_cap = settings.selection.fetch_cap
         self._items = settings.feed.items
         limits = settings.selection
@@ -129,7 +128,7 @@ class Pipeline:
         names += [f"filter_{name}" for name in (TWICE, *(rule.name for rule in self.filters))]
         self.counted: Counter[str] = Counter(dict.fromkeys([*names, "spam_damped"], 0))
         """Candidates by source, removals by filter, and candidates damped as spam, over all feeds generated so far."""
-        self._epochs = Epochs(state, self._retention_s, self._items)
+        self._epochs = Epochs(state, self._window_s, self._items)
 
     def generate(self, viewers: Sequence[str], now: float) -> list[Bulk | Exception | None]:
         """A feed for each viewer, in order: None for one never seen, the error for one that failed. All of one model.
@@ -239,7 +238,7 @@ class Pipeline:
         index = self._state.users.find(viewer)
         if index is None:
             return []
-        context = self._context(index, until)
+        context = replace(self._context(index, until), window_s=self._state.posts.retention_s)
         posts = context.network.posts
         posts = posts[apply(self._safety, context, posts).kept]
         names = self._state.post_ids.names
@@ -260,7 +259,7 @@ class Pipeline:
         return items
 
     def _context(self, viewer: int, now: float) -> ViewerContext:
-        return ViewerContext(self._state, viewer, now, self._retention_s, *self._grown, self._epoch_at)
+        return ViewerContext(self._state, viewer, now, self._window_s, *self._grown, self._epoch_at)
 
     def _epoch_at(self, now: float) -> Epoch:
         """Popularity and trending of (watermark, hour), computed by the first who asks."""

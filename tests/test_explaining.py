@@ -34,7 +34,7 @@ def expected(twin: Twin, viewer: str, post: str, now: float) -> tuple[str, str |
     if (viewer, it.author) not in twin.follows:
         return "not_found", None
     if post not in twin.network(viewer, now):
-        old = it.created < now - twin.settings.state.retention_days * 86_400
+        old = it.created < now - twin.settings.window_s
         return ("too_old", None) if old else ("capped", "posts_per_author")
     if seen:
         return "capped", None  # it is there because it has grown, whenever it was made

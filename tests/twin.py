@@ -61,7 +61,7 @@ class Twin(StateTwin):
 
     def network(self, viewer: str, now: float) -> dict[str, int]:
         """Retained posts of the viewer's followees, and the place of each among its author's, newest first."""
-        since = now - self.settings.state.retention_days * DAY_S
+        since = now - self.settings.window_s
         found: dict[str, int] = {}
         for author in self.followees(viewer):
             retained = [post for post in self.recent(author) if since <= self.posts[post].created <= now]
@@ -89,7 +89,7 @@ class Twin(StateTwin):
         """Every post that may be shown at the end of the hour, the most popular first."""
         popular = self.popularity(now)
         end = (now // HOUR_S + 1) * HOUR_S
-        since = end - self.settings.state.retention_days * DAY_S
+        since = end - self.settings.window_s
         alive = [p for p, it in self.posts.items() if self.public(p) and since <= it.created < end]
         return sorted(alive, key=lambda p: (-popular[p], -self.posts[p].created, p))
 

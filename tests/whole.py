@@ -110,7 +110,7 @@ def _graph(state: State) -> dict[str, Any]:
 
 def _posts(state: State, now: float) -> dict[str, Any]:
     posts, user, name = state.posts, state.users.name, state.post_ids.name
-    since = now - posts._retention_s + 2 * DAY  # paging goes on in feeds that were made a day ago
+    since = now - posts.retention_s - DAY  # paging goes on in feeds that were made a day ago
     made = rows_of(posts.author, posts.created, posts._event.values.astype(int))
     return {
         "own events": sorted(

@@ -31,11 +31,11 @@ def definitions(settings: Settings) -> dict[str, str]:
     """Each input's fingerprint, in the order of INPUTS. About 20 ms."""
     state = State(settings.state, settings.ranking)
     state.fold(enumerate(_events(), 1))
-    retention_s = settings.state.retention_days * _DAY_S
+    window_s = settings.window_s
     limits, inputs = settings.selection, Inputs(state, settings.ranking)
 
     def epoch_at(now: float) -> Epoch:
-        return epoch_of(state, hour_of(now), retention_s, 500)
+        return epoch_of(state, hour_of(now), window_s, 500)
 
     seen = []
     for now in (_NOW, _NOW + 1.3 * _DAY_S):
@@ -43,7 +43,7 @@ def definitions(settings: Settings) -> dict[str, str]:
             viewer = state.users.find(name)
             assert viewer is not None
             grown = limits.grown_min, limits.grown_times
-            context = ViewerContext(state, viewer, now, retention_s, *grown, epoch_at)
+            context = ViewerContext(state, viewer, now, window_s, *grown, epoch_at)
             posts = np.arange(len(state.post_ids), dtype=np.int32)
             posts = posts[(state.posts.author[posts] >= 0) & (state.posts.created[posts] <= now)]
             seen.append(inputs.matrix(context, posts))

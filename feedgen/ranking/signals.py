@@ -64,7 +64,7 @@ class Signals:
         """
         swept = np.empty((len(posts), len(SWEPT_SIGNALS)), np.float32)  # contiguous, so that it is compiled once
         columns, state = self._columns_at(context.epoch), self._state
-        moment = Moment(float(context.now), float(context.now - min(SPAN_DAYS * DAY_S, context.retention_s)))
+        moment = Moment(float(context.now), float(context.now - min(SPAN_DAYS * DAY_S, self._state.posts.retention_s)))
         scratch = self._room.scratch(len(state.post_ids), len(state.users), len(state.topic_names))
         try:
             sweep(columns, scratch, moment, context.viewer, len(context.followees), posts, swept)

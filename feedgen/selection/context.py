@@ -26,7 +26,7 @@ def marked(indices: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Network:
-    """Retained posts of a viewer's followees, in parallel arrays; `recency` 0 is an author's newest.
+    """Posts of a viewer's followees that may be candidates, in parallel arrays; `recency` 0 is an author's newest.
 
     `owner`: position of the author among the followees.
     """
@@ -39,12 +39,15 @@ class Network:
 
 @dataclass(frozen=True)
 class ViewerContext:
-    """One viewer, one `now` (s), one state. Everything else is derived once, when first asked for."""
+    """One viewer, one `now` (s), one state. Everything else is derived once, when first asked for.
+
+    `window_s`: how old a post may be to be considered.
+    """
 
     state: State
     viewer: int
     now: float
-    retention_s: float
+    window_s: float
     grown_min: int
     grown_times: float
     epochs: Callable[[float], Epoch]
@@ -72,7 +75,7 @@ class ViewerContext:
         followees = self.followees
         posts, counts = self.state.posts.recent_of_all(followees)
         created = self.state.posts.created[posts]
-        kept = (created <= self.now) & (created >= self.now - self.retention_s)
+        kept = (created <= self.now) & (created >= self.now - self.window_s)
         owner = np.repeat(np.arange(len(followees)), counts)[kept]
         posts, created = posts[kept], created[kept]
         ends = np.cumsum(np.bincount(owner, minlength=len(followees)))

@@ -50,9 +50,9 @@ class Epoch:
         return (np.maximum(self.engaged[posts], 0) + PRIOR_VIEWS * prior) / (shown + PRIOR_VIEWS)
 
 
-def epoch_of(state: State, hour: int, retention_s: float, items: int) -> Epoch:
+def epoch_of(state: State, hour: int, window_s: float, items: int) -> Epoch:
     """The epoch of a state at an hour, `items` of it trending. O(posts + users)."""
-    return Epochs(state, retention_s, items).at(hour)
+    return Epochs(state, window_s, items).at(hour)
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class _Bench:
 class Epochs:
     """The epoch of a state at an hour, brought forward from fold to fold. Safe in several threads between folds."""
 
-    def __init__(self, state: State, retention_s: float, items: int) -> None:
+    def __init__(self, state: State, window_s: float, items: int) -> None:
         self._state = state
-        self._retention_s = retention_s
+        self._window_s = window_s
         self._items = items
         self._most = max(POOL, items)
         self._lock = threading.Lock()
@@ -140,7 +140,7 @@ class Epochs:
         end = (hour + 1) * SECONDS_PER_HOUR
         created = posts.created[which]
         possible = (posts.author[which] >= 0) & ~posts.deleted[which] & ~posts.withheld[which]
-        possible &= (created < end) & (created >= end - self._retention_s)
+        possible &= (created < end) & (created >= end - self._window_s)
         return np.flatnonzero(possible).astype(np.int32) if among is None else among[possible]
 
     def _best(self, posts: NDArray[np.int32], popularity: NDArray[np.int64], count: int) -> NDArray[np.int32]:

@@ -53,7 +53,7 @@ class NewFromFollowees:
 
 
 class PopularUnseen:
-    """Followees' retained posts the viewer has not seen, most popular first; leaves room for `leave` more."""
+    """Followees' posts the viewer has not seen, most popular first; leaves room for `leave` more."""
 
     name = "popular"
 

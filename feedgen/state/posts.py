@@ -37,7 +37,8 @@ class Posts(Composite):
         """
         self._symbols = symbols
         self._changes = changes
-        self._retention_s = retention_s + _SLACK_S
+        self.retention_s = retention_s
+        """How old a post may be to be read."""
         self._per_author = per_author
         self._author = Column(np.int32, UNKNOWN)
         self._created = Column(np.float64)
@@ -184,7 +185,7 @@ class Posts(Composite):
     def _trim(self, authors: NDArray[np.integer[Any]]) -> None:
         """Take out what is too many or too old. O(authors), and of those where something is, their recent posts."""
         starts, counts, values = self._recent.spans
-        horizon = float(self._newest[0]) - self._retention_s
+        horizon = float(self._newest[0]) - (self.retention_s + _SLACK_S)
         over = (counts[authors] > self._per_author) | (self._created.values[values[starts[authors]]] < horizon)
         for author in authors[over].tolist():
             recent = self._recent.of(author)[-self._per_author :].copy()

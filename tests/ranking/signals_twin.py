@@ -21,7 +21,7 @@ class Twin:
     def __init__(self, context: ViewerContext) -> None:
         self.context, self.state, self.now = context, context.state, context.now
         self.hour = int(self.now // HOUR)
-        self.oldest = self.now - min(SPAN_DAYS * DAY, context.retention_s)
+        self.oldest = self.now - min(SPAN_DAYS * DAY, context.state.posts.retention_s)
         touched = self.state.engagement.touched
         self.first, self.last = touched.first.tolist(), touched.last.tolist()
         self.created = self.state.posts.created.tolist()

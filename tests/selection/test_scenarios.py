@@ -196,7 +196,7 @@ def test_a_like_taken_back_is_still_a_post_seen_whichever_event_comes_first() ->
 
 
 def test_a_post_seen_91_days_ago_comes_back_one_seen_90_days_ago_does_not() -> None:
-    story = Story()
+    story = Story(Settings(selection=config.Selection(days=200)))
     story.tell("vic", "follow", "ann", days=200)
     story.tell("ann", "post", "p", days=150)
     story.tell("ann", "post", "q", days=150)
@@ -271,6 +271,19 @@ def test_posts_beyond_retention_are_neither_shown_nor_paged_to() -> None:
     assert story.shown("vic") == ["edge"]
     older = story.pipeline.older("vic", until=NOW, after=None, exclude=(), limit=9)
     assert [item.item_id for item in older] == ["edge"]
+
+
+def test_posts_of_more_than_a_month_ago_are_paged_to_but_not_shown() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann", days=90)
+    story.tell("ann", "post", "old", days=30.01)
+    story.tell("ann", "post", "edge", days=30)
+    assert story.shown("vic") == ["edge"]
+    older = story.pipeline.older("vic", until=NOW, after="edge", exclude=(), limit=9)
+    assert [item.item_id for item in older] == ["old"]
+    explained = story.explainer.explain("vic", NOW, "old")
+    assert explained is not None
+    assert explained["item"]["outcome"] == "too_old"
 
 
 REMOVALS: Final[dict[str, list[tuple[str, str, str | None, dict[str, Any]]]]] = {
