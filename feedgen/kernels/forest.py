@@ -1,35 +1,38 @@
-"""Decision trees over many rows, without a branch: each node strikes out the leaves that a row cannot come to.
+"""Decision trees over many rows, a bit a row: 512 rows come down a tree together, without a branch.
 
-The idea is QuickScorer's (Lucchese et al., SIGIR 2015): where a row's value is more than a node's threshold, no leaf to
-the left of the node is its own; the leftmost one that is left in the end is. Nodes are taken one after the other, and
-each of them for 64 rows at once, which the compiler makes vectors of: 1.4 µs a tree of 32 leaves and 500 rows, where
-walking down took 2.7.
+Every question that a tree asks, whether a column is more than a threshold, is answered once for all trees that ask it;
+the answers are 512 bits. All rows are in a tree's first leaf to begin with; each node moves those for which the answer
+is yes to the first leaf on its right. What is left of 500 rows in 392 trees of 31 leaves takes 0.13 ms: a quarter of
+it the questions, a third the sums. Striking out leaves by row (QuickScorer, Lucchese et al., SIGIR 2015) took 0.5.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numba import uint32
-from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.compiled import compiled, inner
+from feedgen.kernels.lanes import ROWS, WORDS, above, part, settle
 
-lowest: Final[Any] = trailing_zeros
-"""Number of the lowest bit that is set; an intrinsic, whose type is the compiler's affair."""
 LEAVES: Final = 32
-"""A tree has no more: they are the bits of a number."""
-_ROWS: Final = 64
-"""Rows that go through the trees together: their columns, 60 × 64 float32, are 15 KB and stay in the nearest cache."""
+"""A tree has no more."""
+MISSING: Final = -1e30
+MOST: Final = 1e30
+LEAST: Final = 1e-30
+"""LightGBM takes what is nearer to 0 than 1e-35 for 0, and float32 has numbers there."""
+_ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
+_AT_ONCE: Final = 4
+"""Trees whose leaves are added up together."""
 
 
 class Trees(NamedTuple):
     """Trees whose leaves are numbered from left to right.
 
     By node: `feature`, uint32, the column it looks at; `threshold`, float32; `keep`, uint32, the leaves that are left
-    to a row whose value is more. `first`, int64 (trees + 1): nodes first[t] to first[t + 1] are tree t's. `leaf`:
-    float64 (trees, LEAVES). `bounds`: int64 (heads + 1); head h sums trees bounds[h] to bounds[h + 1]. Heads after the
-    first may look at one column more than the rows have: the probability that the first one gives.
+    to a row whose value is more; a tree's nodes stand in the order of the leaves between which they decide. `first`,
+    int64 (trees + 1): nodes first[t] to first[t + 1] are tree t's. `leaf`: float64 (trees, LEAVES). `bounds`: int64
+    (heads + 1); head h sums trees bounds[h] to bounds[h + 1]. Heads after the first may look at one column more than
+    the rows have: the probability that the first one gives.
     """
 
     feature: NDArray[np.uint32]
@@ -40,58 +43,129 @@ class Trees(NamedTuple):
     bounds: NDArray[np.int64]
 
 
-@compiled
-def _fill(rows: NDArray[np.float32], first: int, count: int, columns: NDArray[np.float32]) -> None:
-    for at in range(count):
-        for column in range(rows.shape[1]):
-            columns[column, at] = rows[first + at, column]
+class Walk(NamedTuple):
+    """How rows come down the same trees.
+
+    `columns`, uint32: those that are looked at. Questions: whether column `asked` (a place in `columns`, int64,
+    ascending) is more than `edge`, float32. By node, each after the one above it: `here` and `other`, uint8, the first
+    leaf of the rows that come to it and of those for which the answer is yes; `question`, uint32.
+    """
+
+    columns: NDArray[np.uint32]
+    asked: NDArray[np.int64]
+    edge: NDArray[np.float32]
+    here: NDArray[np.uint8]
+    other: NDArray[np.uint8]
+    question: NDArray[np.uint32]
 
 
-@compiled
-def _strike(column: NDArray[np.float32], threshold: float, keep: int, left: NDArray[np.uint32]) -> None:
-    for at in range(len(left)):
-        left[at] &= keep if column[at] > threshold else uint32(0xFFFFFFFF)
+@inner
+def _fill(
+    inputs: NDArray[np.float32], first: int, count: int, columns: NDArray[np.uint32], into: NDArray[np.float32]
+) -> None:
+    """Columns as trees see them, which is what feedgen.models.forests.tidy says of rows."""
+    for place in range(len(columns)):
+        into[place, count:] = 0.0
+        if columns[place] >= len(inputs):
+            into[place] = 0.0
+            continue
+        values, tidied = inputs[columns[place], first : first + count], into[place]
+        for at in range(count):
+            value = values[at]
+            value = np.float32(MISSING) if np.isnan(value) else value
+            value = min(max(value, np.float32(MISSING)), np.float32(MOST))
+            tidied[at] = np.float32(0.0) if abs(value) < np.float32(LEAST) else value
 
 
-@compiled
+@inner
+def _ask(values: NDArray[np.float32], walk: Walk, begin: int, answers: NDArray[np.uint64]) -> None:
+    """From question `begin` on."""
+    for which in range(begin, len(walk.edge)):
+        column, edge = values[walk.asked[which]], walk.edge[which]
+        for word in range(WORDS):
+            answers[which, word] = above(column, 64 * word, edge)
+
+
+@inner
+def _descend(
+    walk: Walk, first: int, end: int, answers: NDArray[np.uint64], reach: NDArray[np.uint64], leaf: NDArray[np.uint8]
+) -> None:
+    """`leaf`: of each row the one it comes to in the tree of nodes `first` to `end`."""
+    reach[0] = _ALL
+    for node in range(first, end):
+        part(reach, np.int64(walk.here[node]), np.int64(walk.other[node]), answers, np.int64(walk.question[node]))
+    for unused in range(end - first + 1, LEAVES):
+        reach[unused] = 0
+    settle(reach, leaf)
+
+
+@inner
+def _add(values: NDArray[np.float64], leaf: NDArray[np.uint8], sums: NDArray[np.float64]) -> None:
+    """Sums go on in the order of the trees. Four at a time, so that the sums are fetched once for all of them."""
+    one, two, three, four = values[0], values[1], values[2], values[3]
+    for at in range(ROWS):
+        sums[at] = sums[at] + one[leaf[0, at]] + two[leaf[1, at]] + three[leaf[2, at]] + four[leaf[3, at]]
+
+
+@inner
 def _sum(
-    columns: NDArray[np.float32],
     trees: Trees,
-    span: tuple[int, int],
+    walk: Walk,
+    head: int,
+    answers: NDArray[np.uint64],
     sums: NDArray[np.float64],
     leaves: NDArray[np.uint16],
 ) -> None:
-    """Sums of the leaves over the trees in `span`, in their order; which ones, if there is room for it in `leaves`."""
-    left = np.empty(_ROWS, np.uint32)
+    """Sums of the leaves over the head's trees, in their order; which ones, if there is room for it in `leaves`."""
+    reach, leaf = np.zeros((LEAVES, WORDS), np.uint64), np.zeros((_AT_ONCE, ROWS), np.uint8)
+    tree, end, first = trees.bounds[head], trees.bounds[head + 1], trees.first
     sums[:] = 0.0
-    for tree in range(span[0], span[1]):
-        left[:] = uint32(0xFFFFFFFF)
-        for node in range(trees.first[tree], trees.first[tree + 1]):
-            _strike(columns[trees.feature[node]], trees.threshold[node], trees.keep[node], left)
-        for at in range(_ROWS):
-            sums[at] += trees.leaf[tree, lowest(left[at])]
-        for at in range(len(leaves)):
-            leaves[at, tree] = lowest(left[at])
+    while tree < end:
+        now = min(_AT_ONCE, end - tree)
+        for which in range(now):
+            _descend(walk, first[tree + which], first[tree + which + 1], answers, reach, leaf[which])
+            for at in range(len(leaves)):
+                leaves[at, tree + which] = leaf[which, at]
+        if now == _AT_ONCE:
+            _add(trees.leaf[tree:end], leaf, sums)
+        else:
+            for which in range(now):
+                values, found = trees.leaf[tree + which], leaf[which]
+                for at in range(ROWS):
+                    sums[at] += values[found[at]]
+        tree += now
 
 
 @compiled
-def grow(rows: NDArray[np.float32], trees: Trees, logits: NDArray[np.float64], leaves: NDArray[np.uint16]) -> None:
+def grow(
+    inputs: NDArray[np.float32],
+    trees: Trees,
+    walk: Walk,
+    logits: NDArray[np.float64],
+    leaves: NDArray[np.uint16],
+) -> None:
     """Fill `logits`, shape (rows, heads), with each head's sum over its trees, in their order.
 
-    `leaves`: which leaf of each tree each row came to, shape (rows, trees); of no rows if that is not wanted.
-    O(rows × nodes).
+    `inputs`: shape (inputs, rows), as they are made. `leaves`: which leaf of each tree each row came to, shape (rows,
+    trees); of no rows if that is not wanted. O(rows × (nodes / 512 + trees)), and O(512 rows) for fewer.
     """
-    columns, sums = np.zeros((rows.shape[1] + 1, _ROWS), np.float32), np.zeros(_ROWS)
-    for first in range(0, len(rows), _ROWS):
-        here = min(_ROWS, len(rows) - first)
-        _fill(rows, first, here, columns)
+    values, sums = np.empty((len(walk.columns), ROWS), np.float32), np.empty(ROWS)
+    answers, shared = np.empty((len(walk.edge), WORDS), np.uint64), len(walk.columns)
+    if shared and walk.columns[shared - 1] == len(inputs):
+        shared -= 1
+    last = np.searchsorted(walk.asked, shared)
+    for first in range(0, inputs.shape[1], ROWS):
+        here = min(ROWS, inputs.shape[1] - first)
+        _fill(inputs, first, here, walk.columns, values)
+        _ask(values, walk, 0, answers)
         for head in range(len(trees.bounds) - 1):
-            _sum(columns, trees, (trees.bounds[head], trees.bounds[head + 1]), sums, leaves[first : first + here])
+            _sum(trees, walk, head, answers, sums, leaves[first : first + here])
             for at in range(here):
                 logits[first + at, head] = sums[at]
-            if head == 0:
-                for at in range(_ROWS):
-                    columns[rows.shape[1], at] = 1.0 / (1.0 + np.exp(-sums[at]))
+            if head == 0 and shared < len(walk.columns):
+                for at in range(ROWS):
+                    values[shared, at] = 1.0 / (1.0 + np.exp(-sums[at]))
+                _ask(values, walk, last, answers)
 
 
 @compiled

@@ -16,7 +16,6 @@ from feedgen.config import Settings
 from feedgen.errors import ModelError
 from feedgen.events import Event
 from feedgen.models.actions import ACTIONS, ENGAGED
-from feedgen.models.forests import tidy
 from feedgen.models.logistic import Floats
 from feedgen.models.model import Model
 from feedgen.models.scorers import IdKeys
@@ -106,7 +105,7 @@ class LiveLearner:
             return
         rows = self._inputs.matrix(feed.context, considered)
         kept = np.flatnonzero(shown) if event.type == "view" else np.arange(len(considered))
-        start, leaves = self._trees.leaves(tidy(rows[kept]))
+        start, leaves = self._trees.leaves(rows[kept])
         names = [self._state.post_ids.name(post) for post in considered[kept].tolist()]
         waiting = _Waiting(
             event.ts + self._settings.learning.horizon_hours * 3_600.0,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from feedgen.config import Settings
 from feedgen.learning.dataset import RowMaker
 from feedgen.learning.player import Login, Player
-from feedgen.models.forests import tidy
 from feedgen.models.lining import version_of
 from feedgen.models.model import Model
 from feedgen.models.ranker import LineUp
@@ -75,7 +74,7 @@ class Online:
         posts = np.array([self._state.post_ids.intern(post) for post in rows.post.tolist()], np.int32)
         viewer = self._state.users.intern(str(rows.viewer[0]))
         hashed = self._keys.of(viewer, posts).hashed()
-        logits, leaves = self._trees.leaves(tidy(rows.inputs))
+        logits, leaves = self._trees.leaves(rows.inputs)
         by_head = {"engaged": rows.engaged, **{name: rows.done[:, at] for at, name in enumerate(ACTIONS)}}
         happened = np.column_stack([by_head[head] for head in self._trees.heads])
         self._stacked.learn(leaves, hashed, logits, happened, rows.weight)

@@ -2,28 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
-from feedgen.kernels.forest import LEAVES, Trees, grow
+from feedgen.kernels.forest import LEAST, LEAVES, MISSING, MOST, Trees, Walk, grow
 
 Rows = NDArray[np.float32]
 TYPES: Final = (np.uint32, np.float32, np.uint32, np.int64, np.float64, np.int64)
 """Of the parts of Trees."""
 _ALL: Final = (1 << LEAVES) - 1
-_MISSING: Final = -1e30
-_MOST: Final = 1e30
-_LEAST: Final = 1e-30
-"""LightGBM takes what is nearer to 0 than 1e-35 for 0, and float32 has numbers there."""
+_CHUNK: Final = 1 << 14
+"""Rows that are turned into columns at once."""
 
 
 def tidy(rows: Rows) -> Rows:
     """The rows as trees see them: what is missing (NaN) below everything else, nothing infinite. O(n); copies."""
-    clean = np.clip(np.nan_to_num(rows, nan=_MISSING, posinf=_MOST, neginf=_MISSING), _MISSING, _MOST)
-    clean[np.abs(clean) < _LEAST] = 0.0
+    clean = np.clip(np.nan_to_num(rows, nan=MISSING, posinf=MOST, neginf=MISSING), MISSING, MOST)
+    clean[np.abs(clean) < LEAST] = 0.0
     return np.ascontiguousarray(clean, np.float32)
 
 
@@ -38,6 +37,8 @@ class Forests:
     heads: tuple[str, ...]
     trees: Trees
     start: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    walk: Walk = field(init=False)
+    """How rows come down; made from the trees."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that a kernel must not be let near: it checks no index. Raises ModelError."""
@@ -53,6 +54,7 @@ class Forests:
             raise ModelError("the trees' arrays do not belong together")
         if trees and (np.bitwise_and.reduceat(np.append(keep, _ALL), first[:-1])[np.diff(first) > 0] == 0).any():
             raise ModelError("a tree's nodes leave no leaf")
+        object.__setattr__(self, "walk", _walk(self.trees))
 
     def check(self, inputs: int) -> None:
         """Raise ModelError unless the trees look at no more than so many inputs (and the shared probability)."""
@@ -60,21 +62,29 @@ class Forests:
             raise ModelError("the trees look at inputs that there are not")
 
     def logits(self, rows: Rows) -> NDArray[np.float64]:
-        """Log-odds by row and head, of tidy rows. See the kernel for the cost."""
+        """Log-odds by row and head, of rows as they are made, or tidy. See the kernel for the cost."""
         return self._started(self.sums(rows))
 
     def sums(self, rows: Rows) -> NDArray[np.float64]:
         """Sums of the trees by row and head, without their start."""
         sums = np.empty((len(rows), len(self.heads)))
-        grow(rows, self.trees, sums, np.empty((0, 0), np.uint16))
+        self._grow(rows, sums, None)
         return sums
 
     def leaves(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
-        """The same, and the leaf of each tree that each row comes to."""
+        """The same as `logits`, and the leaf of each tree that each row comes to."""
         sums = np.empty((len(rows), len(self.heads)))
         leaves = np.empty((len(rows), len(self.trees.leaf)), np.uint16)
-        grow(rows, self.trees, sums, leaves)
+        self._grow(rows, sums, leaves)
         return self._started(sums), leaves
+
+    def _grow(self, rows: Rows, sums: NDArray[np.float64], leaves: NDArray[np.uint16] | None) -> None:
+        """Columns that stand one after the other in memory already are not copied."""
+        nowhere = np.empty((0, 0), np.uint16)
+        for first in range(0, len(rows), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            columns = np.ascontiguousarray(rows[part].T)
+            grow(columns, self.trees, self.walk, sums[part], nowhere if leaves is None else leaves[part])
 
     def _started(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         logits: NDArray[np.float64] = self.start[:, 0] + self.start[:, 1] * sums[:, :1] + sums
@@ -136,3 +146,59 @@ def _at_most(threshold: float) -> np.float32:
     """The greatest float32 that is not more: a float32 value compares to it as it does to `threshold`."""
     nearest = np.float32(threshold)
     return np.nextafter(nearest, np.float32(-np.inf)) if float(nearest) > threshold else nearest
+
+
+def _walk(trees: Trees) -> Walk:
+    """O(nodes log nodes). Raises ModelError for what are no trees."""
+    columns, looked_at = np.unique(trees.feature, return_inverse=True)
+    asked = np.empty(len(looked_at), [("column", np.int64), ("edge", np.float32)])
+    asked["column"], asked["edge"] = looked_at, trees.threshold
+    questions, question = np.unique(asked, return_inverse=True)
+    place = np.arange(len(trees.keep)) - np.repeat(trees.first[:-1], np.diff(trees.first))
+    begins, edges = _begins(trees.keep, place), trees.first.tolist()
+    order = [first + node for first, end in pairwise(edges) for node in _downwards(begins[first:end])]
+    downwards = np.array(order, np.int64)
+    return Walk(
+        columns.astype(np.uint32),
+        questions["column"].copy(),
+        questions["edge"].copy(),
+        np.array(begins, np.uint8)[downwards],
+        (place + 1).astype(np.uint8)[downwards],
+        question.astype(np.uint32)[downwards],
+    )
+
+
+def _begins(keep: NDArray[np.uint32], place: NDArray[np.int64]) -> list[int]:
+    """By node the first leaf on its left: those from there to its own place in its tree are what it strikes out."""
+    struck = _ALL & ~keep.astype(np.int64)
+    lowest = struck & -struck
+    if (place >= LEAVES - 1).any() or (struck != (np.int64(2) << place) - lowest).any():
+        raise ModelError("the trees' nodes do not belong together")
+    return [one.bit_length() - 1 for one in lowest.tolist()]
+
+
+def _downwards(begins: Sequence[int]) -> list[int]:
+    """A tree's nodes, each after the one above it. Node n decides between the leaves from begins[n] to n and those from
+    n + 1 to where those of the node above it end. Raises ModelError for what is no tree."""
+    right, left, open_to_the_right = [-1] * len(begins), [-1] * len(begins), list[int]()
+
+    def over(begin: int, leaf: int) -> int:
+        """The node over the leaves from `begin` to `leaf`; −1 for a single one."""
+        node, start = -1, leaf
+        while open_to_the_right and begins[open_to_the_right[-1]] >= begin and start == open_to_the_right[-1] + 1:
+            above = open_to_the_right.pop()
+            right[above], node, start = node, above, begins[above]
+        if start != begin:
+            raise ModelError("the trees' nodes do not belong together")
+        return node
+
+    for node, begin in enumerate(begins):
+        left[node] = over(begin, node)
+        open_to_the_right.append(node)
+    order, line = list[int](), [over(0, len(begins))]
+    while line:
+        node = line.pop()
+        if node >= 0:
+            order.append(node)
+            line += (right[node], left[node])
+    return order

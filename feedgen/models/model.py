@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from feedgen.errors import ModelError
 from feedgen.kernels.forest import LEAVES, Trees, stack
 from feedgen.models.actions import ENGAGED
-from feedgen.models.forests import TYPES, Forests, Rows, tidy
+from feedgen.models.forests import TYPES, Forests, Rows
 from feedgen.models.logistic import Floats, sigmoid
 from feedgen.models.stacking import Pace, Stacked
 from feedgen.models.wide import levelled, logits_of
@@ -99,13 +99,13 @@ class Model:
         """Log-odds by row and head of the trees, from the inputs as they are made. Raises ModelError without trees."""
         if self.trees is None:
             raise ModelError("this version has no trees")
-        return self.trees.logits(tidy(rows))
+        return self.trees.logits(rows)
 
     def logits_stacked(self, rows: Rows, hashed: NDArray[np.uint32], weights: NDArray[np.float32]) -> Floats:
         """The same with what the stack adds. `weights`: Stacked.weights(). Raises ModelError without a stack."""
         if self.trees is None or self.stacked is None:
             raise ModelError("this version has nothing stacked on trees")
-        logits, leaves = self.trees.leaves(tidy(rows))
+        logits, leaves = self.trees.leaves(rows)
         stack(leaves, hashed, weights, logits)
         return logits
 

@@ -84,7 +84,7 @@ def fit(
     trees, stacked = None, None
     if course.trees:
         early = _trees(seen, heads, held, course, lambda share: on_progress(0.2 + 0.35 * share))
-        shifts = _calibration(early.logits(tidy(seen.rows)), heads, seen, held)
+        shifts = _calibration(early.logits(seen.rows), heads, seen, held)
         _judge(early, shifts, seen, held, course, metrics)
         grown = _trees(seen, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
         trees = _shifted(grown, shifts)
@@ -265,7 +265,7 @@ def _judge(
     metrics: dict[str, Any],
 ) -> None:
     """What the trees, and the stack on them, foresee of rows that no tree was grown from."""
-    logits = {"trees": early.logits(tidy(examples.rows[held]))}
+    logits = {"trees": early.logits(examples.rows[held])}
     if course.stacked:
         logits["stacked"] = _logits(_stack(_blank(early, course), early, examples, examples.weights)[held])
     for name, each in logits.items():
@@ -295,7 +295,7 @@ def _stack(stacked: Stacked, trees: Forests, examples: Examples, counts: Floats)
     hashed, odds = examples.hashed(), np.empty((len(examples), len(trees.heads)))
     for first in range(0, len(examples), _CHUNK):
         part = slice(first, first + _CHUNK)
-        logits, leaves = trees.leaves(tidy(examples.rows[part]))
+        logits, leaves = trees.leaves(examples.rows[part])
         happened = np.column_stack([examples.happened[head][part] for head in trees.heads])
         odds[part] = stacked.learn(leaves, hashed[part], logits, happened, counts[part])
     return odds
@@ -322,8 +322,7 @@ def refresh(model: Model, examples: Examples, course: Course) -> Model:
 
 def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
     """Each tree in turn: its leaves' values drawn towards what a Newton step from the trees before it would give."""
-    rows = tidy(later.rows)
-    _, leaves = trees.leaves(rows)
+    _, leaves = trees.leaves(later.rows)
     values, ridge, rate = trees.trees.leaf.copy(), course.growth.ridge, course.growth.rate
     shared: Floats = np.zeros(len(later))
     spans = zip(trees.heads, trees.start.tolist(), trees.trees.bounds[:-1], trees.trees.bounds[1:], strict=True)

@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
+from feedgen.kernels.compiled import compiled
 from feedgen.kernels.forest import LEAVES, stack
+from feedgen.kernels.lanes import ROWS, WORDS, above, part, settle
 from feedgen.models.boosting import with_shared
 from feedgen.models.forests import Forests, forests_of, tidy
 
 INPUTS = 5
 odd = st.sampled_from((0.0, -0.0, 1e-36, -1e-36, 1e-45, np.nan, np.inf, -np.inf, 3e38, -3e38, 1.0, 1 / 3, 16_777_217.0))
+counts = st.one_of(st.integers(0, 150), st.sampled_from((ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 3)))
+"""Of rows."""
 
 
 def grown(seed: int, trees: int, inputs: int = INPUTS, depth: int = -1, leaves: int = 31) -> Any:
@@ -34,7 +39,7 @@ def grown(seed: int, trees: int, inputs: int = INPUTS, depth: int = -1, leaves: 
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 1 << 20), st.integers(1, 7), st.integers(1, 9), st.integers(0, 150), st.data())
+@given(st.integers(0, 1 << 20), st.integers(1, 7), st.integers(1, 9), counts, st.data())
 def test_they_foresee_what_lightgbm_foresees(
     seed: int, depth: int, trees: int, count: int, data: st.DataObject
 ) -> None:
@@ -43,15 +48,69 @@ def test_they_foresee_what_lightgbm_foresees(
     rows = rng.normal(size=(count, INPUTS)).astype(np.float32)
     for at in range(min(count, 8)):
         rows[at] = data.draw(st.lists(odd, min_size=INPUTS, max_size=INPUTS))
-    rows = tidy(rows)
     forests = forests_of({"engaged": booster.dump_model()})
     logits, leaves = forests.leaves(rows)
     if count:
-        theirs = np.asarray(booster.predict(rows, raw_score=True))
+        theirs = np.asarray(booster.predict(tidy(rows), raw_score=True))
         assert logits[:, 0].tolist() == theirs.tolist()  # to the bit: the same leaves, added in the same order
-    assert forests.logits(rows).tolist() == logits.tolist()
+    for same in (rows, tidy(rows), np.asfortranarray(rows)):
+        assert forests.logits(same).tolist() == logits.tolist()
     for at in range(count):
+        assert leaves[at].tolist() == [_leaf(forests, tree, tidy(rows)[at]) for tree in range(trees)]
         assert logits[at, 0] == sum((forests.trees.leaf[tree, leaves[at, tree]] for tree in range(trees)), 0.0)
+
+
+def _leaf(forests: Forests, tree: int, row: NDArray[np.float32]) -> int:
+    """The leftmost of the leaves that no node strikes out."""
+    trees, left = forests.trees, (1 << LEAVES) - 1
+    for node in range(trees.first[tree], trees.first[tree + 1]):
+        if row[trees.feature[node]] > trees.threshold[node]:
+            left &= int(trees.keep[node])
+    return (left & -left).bit_length() - 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1 << 20), st.integers(1, LEAVES))
+def test_any_tree_is_walked(seed: int, leaves: int) -> None:
+    """Of any shape, chains included, and with questions that are asked twice on the way."""
+    rng = np.random.default_rng(seed)
+
+    def drawn(count: int) -> dict[str, Any]:
+        if count == 1:
+            return {"leaf_value": rng.normal()}
+        on_the_left = int(rng.choice([1, count - 1, rng.integers(1, count)]))
+        feature, threshold = int(rng.integers(INPUTS)), float(rng.integers(-2, 3))
+        children = {"left_child": drawn(on_the_left), "right_child": drawn(count - on_the_left)}
+        return {"decision_type": "<=", "split_feature": feature, "threshold": threshold, **children}
+
+    forests = forests_of({"engaged": {"tree_info": [{"tree_structure": drawn(leaves)} for _ in range(3)]}})
+    rows = rng.integers(-3, 4, (40, INPUTS)).astype(np.float32)
+    _, found = forests.leaves(rows)
+    assert found.tolist() == [[_leaf(forests, tree, row) for tree in range(3)] for row in rows]
+
+
+@compiled
+def _lanes(column: Any, threshold: Any, reach: Any, tests: Any, where: Any) -> int:
+    part(reach, 3, 9, tests, 1)
+    settle(reach, where)
+    return above(column, 2, threshold)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1 << 20))
+def test_lanes_are_bits_of_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    column, edge = rng.integers(-2, 3, 70).astype(np.float32), np.float32(rng.integers(-2, 3))
+    column[rng.random(70) < 0.2] = np.nan
+    begun, asked = rng.integers(0, LEAVES, ROWS), rng.random((2, ROWS)) < 0.5
+    begun[begun == 9] = 3
+    bits = np.array([begun == leaf for leaf in range(LEAVES)])
+    reach, tests = (np.packbits(of, axis=1, bitorder="little").view(np.uint64) for of in (bits, asked))
+    assert reach.shape == (LEAVES, WORDS)
+    where = np.zeros(ROWS, np.uint8)
+    found = _lanes(column, edge, reach, tests, where)
+    assert found == sum(1 << at for at in range(64) if column[2 + at] > edge)
+    assert where.tolist() == np.where((begun == 3) & asked[1], 9, begun).tolist()
 
 
 def test_a_threshold_that_no_float32_is_splits_as_it_does() -> None:
@@ -83,6 +142,8 @@ def test_what_cannot_be_walked_is_refused() -> None:
         {"leaf": tree.leaf[:, 1:]},
         {"threshold": tree.threshold[1:]},
         {"keep": tree.keep * np.uint32(0)},
+        {"keep": tree.keep | np.uint32(1)},
+        {"keep": tree.keep[::-1].copy()},
     ):
         with pytest.raises(ModelError, match="belong together"):
             Forests(("engaged",), tree._replace(**harm))
