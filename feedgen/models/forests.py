@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
 from feedgen.kernels.forest import LEAST, LEAVES, MISSING, MOST, Trees, Walk, grow
+from feedgen.models.wide import along
 
 Rows = NDArray[np.float32]
 TYPES: Final = (np.uint32, np.float32, np.uint32, np.int64, np.float64, np.int64)
@@ -30,22 +31,26 @@ def tidy(rows: Rows) -> Rows:
 class Forests:
     """One ensemble for each of `heads`; the first is the shared one, whose probability the others may look at.
 
-    `start`: float64 (heads, 2): a head's log-odds = start[h, 0] + start[h, 1] × the shared head's sum + the sum of its
-    own trees. Not given, it is 0: the sum of its trees.
+    `start`: float64 (heads, 3): a head's log-odds = start[h, 0] + start[h, 1] × the shared head's sum + start[h, 2] ×
+    the line + the sum of its own trees. Not given, it is 0: the sum of its trees. `line`: float64 (inputs,), a weight
+    for each input as wide.levelled gives it; empty: none.
     """
 
     heads: tuple[str, ...]
     trees: Trees
-    start: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    start: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    line: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     walk: Walk = field(init=False)
     """How rows come down; made from the trees."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that a kernel must not be let near: it checks no index. Raises ModelError."""
         if not len(self.start):
-            object.__setattr__(self, "start", np.zeros((len(self.heads), 2)))
-        if self.start.shape != (len(self.heads), 2) or not np.isfinite(self.start).all():
+            object.__setattr__(self, "start", np.zeros((len(self.heads), 3)))
+        if self.start.shape != (len(self.heads), 3) or not np.isfinite(self.start).all():
             raise ModelError("the heads of the trees have no finite start each")
+        if self.line.ndim != 1 or not np.isfinite(self.line).all():
+            raise ModelError("the trees stand on no finite line")
         _, _, keep, first, leaf, bounds = self.trees
         nodes, trees = len(keep), len(leaf)
         shapes = ((nodes,), (nodes,), (nodes,), (trees + 1,), (trees, LEAVES), (len(self.heads) + 1,))
@@ -60,13 +65,15 @@ class Forests:
         """Raise ModelError unless the trees look at no more than so many inputs (and the shared probability)."""
         if len(self.trees.feature) and int(self.trees.feature.max()) > inputs:
             raise ModelError("the trees look at inputs that there are not")
+        if len(self.line) not in (0, inputs):
+            raise ModelError("the line that the trees stand on does not belong to the inputs")
 
     def logits(self, rows: Rows) -> NDArray[np.float64]:
-        """Log-odds by row and head, of rows as they are made, or tidy. See the kernel for the cost."""
-        return self._started(self.sums(rows))
+        """Log-odds by row and head, of rows as they are made. See the kernel for the cost."""
+        return self._started(rows, self.sums(rows))
 
     def sums(self, rows: Rows) -> NDArray[np.float64]:
-        """Sums of the trees by row and head, without their start."""
+        """Sums of the trees by row and head, without their start, of rows as they are made, or tidy."""
         sums = np.empty((len(rows), len(self.heads)))
         self._grow(rows, sums, None)
         return sums
@@ -76,7 +83,7 @@ class Forests:
         sums = np.empty((len(rows), len(self.heads)))
         leaves = np.empty((len(rows), len(self.trees.leaf)), np.uint16)
         self._grow(rows, sums, leaves)
-        return self._started(sums), leaves
+        return self._started(rows, sums), leaves
 
     def _grow(self, rows: Rows, sums: NDArray[np.float64], leaves: NDArray[np.uint16] | None) -> None:
         """Columns that stand one after the other in memory already are not copied."""
@@ -86,8 +93,11 @@ class Forests:
             columns = np.ascontiguousarray(rows[part].T)
             grow(columns, self.trees, self.walk, sums[part], nowhere if leaves is None else leaves[part])
 
-    def _started(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        logits: NDArray[np.float64] = self.start[:, 0] + self.start[:, 1] * sums[:, :1] + sums
+    def _started(self, rows: Rows, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        bias, of_shared, of_line = self.start.T
+        logits: NDArray[np.float64] = bias + of_shared * sums[:, :1] + sums
+        if len(self.line):
+            logits += of_line * along(self.line, rows)[:, None]
         return logits
 
 
@@ -95,8 +105,15 @@ def _cuts(edges: NDArray[np.int64], of: int) -> bool:
     return bool(edges[0] == 0 and edges[-1] == of and (np.diff(edges) >= 0).all())
 
 
-def forests_of(dumps: Mapping[str, Mapping[str, Any]], start: Sequence[tuple[float, float]] = ()) -> Forests:
-    """From LightGBM's `dump_model()` of each head. Raises ModelError, as for trees of more leaves than LEAVES."""
+def forests_of(
+    dumps: Mapping[str, Mapping[str, Any]],
+    start: Sequence[tuple[float, float, float]] = (),
+    line: NDArray[np.float64] | None = None,
+) -> Forests:
+    """From LightGBM's `dump_model()` of each head; `start`, `line`: see Forests.
+
+    Raises ModelError, as for trees of more leaves than LEAVES.
+    """
     every = [_read(tree["tree_structure"]) for dump in dumps.values() for tree in dump["tree_info"]]
     nodes = [node for tree, _ in every for node in tree]
     leaf = np.zeros((len(every), LEAVES))
@@ -110,7 +127,8 @@ def forests_of(dumps: Mapping[str, Mapping[str, Any]], start: Sequence[tuple[flo
         leaf,
         np.cumsum([0, *(len(dump["tree_info"]) for dump in dumps.values())]).astype(np.int64),
     )
-    return Forests(tuple(dumps), trees, np.array(start, np.float64).reshape(-1, 2))
+    line = np.empty(0) if line is None else line
+    return Forests(tuple(dumps), trees, np.array(start, np.float64).reshape(-1, 3), line)
 
 
 class _Node(NamedTuple):

@@ -43,7 +43,7 @@ class StageTwo(Protocol):
 
 
 class WideScorer:
-    """Σ value × P(action) by the wide lines."""
+    """By Σ value × P(action) of the wide lines."""
 
     needs_ids = False
 
@@ -53,11 +53,11 @@ class WideScorer:
 
     def score(self, rows: NDArray[np.float32], ids: Ids | None) -> Floats:
         """See StageTwo. O(posts × inputs × heads)."""
-        return _worth(self._model.logits_wide(rows), self._worths)
+        return _score(self._model.logits_wide(rows), self._worths)
 
 
 class TreesScorer:
-    """Σ value × P(action) by the trees."""
+    """By Σ value × P(action) of the trees."""
 
     needs_ids = False
 
@@ -70,7 +70,7 @@ class TreesScorer:
 
     def score(self, rows: NDArray[np.float32], ids: Ids | None) -> Floats:
         """See StageTwo. O(posts × trees)."""
-        return _worth(self._model.logits_by_trees(rows), self._worths)
+        return _score(self._model.logits_by_trees(rows), self._worths)
 
 
 class StackedScorer:
@@ -94,15 +94,19 @@ class StackedScorer:
         """See StageTwo. O(posts × (trees + ids) × heads)."""
         if ids is None:
             raise ModelError("the stacked model knows viewers and posts by their ids")
-        return _worth(self._model.logits_stacked(rows, ids.hashed(), self._weights), self._worths)
+        return _score(self._model.logits_stacked(rows, ids.hashed(), self._weights), self._worths)
 
 
-def _worth(logits: Floats, worths: Floats) -> Floats:
-    """Column by column: a BLAS product may round differently for another batch shape."""
+def _score(logits: Floats, worths: Floats) -> Floats:
+    """The root of what a post is worth, with its sign: the same order. Chances lie magnitudes apart; as they are, a
+    share of the feed's best, which diversity takes off, would be more than most posts have.
+
+    Column by column: a BLAS product may round differently for another batch shape.
+    """
     odds, total = sigmoid(logits), np.zeros(len(logits))
     for head, worth in enumerate(worths.tolist()):
         total += odds[:, head] * worth
-    return total
+    return np.copysign(np.sqrt(np.abs(total)), total)
 
 
 def stage_one(model: Model, values: Mapping[str, float]) -> Heads:

@@ -18,7 +18,7 @@ from feedgen.models.logistic import Chunk, Floats, Line, logistic, shift, sigmoi
 from feedgen.models.measures import measured
 from feedgen.models.model import Lines, Meta, Model
 from feedgen.models.stacking import Pace, Stacked
-from feedgen.models.wide import levelled, logits_of
+from feedgen.models.wide import along, levelled, logits_of
 
 _CHUNK: Final = 65_536
 _HELD: Final = 0.15
@@ -83,10 +83,12 @@ def fit(
     wide = _wide(seen, heads, held, course)
     trees, stacked = None, None
     if course.trees:
-        early = _trees(seen, heads, held, course, lambda share: on_progress(0.2 + 0.35 * share))
+        line = _shared_line(_about(seen.only(~held), _WIDE_ROWS, course.seed), course).weights
+        early = _trees(seen, heads, line, held, course, lambda share: on_progress(0.2 + 0.35 * share))
         shifts = _calibration(early.logits(seen.rows), heads, seen, held)
         _judge(early, shifts, seen, held, course, metrics)
-        grown = _trees(seen, heads, early, course, lambda share: on_progress(0.55 + 0.35 * share))
+        line = wide.weights[0]
+        grown = _trees(seen, heads, line, early, course, lambda share: on_progress(0.55 + 0.35 * share))
         trees = _shifted(grown, shifts)
         if course.stacked:
             stacked = _blank(grown, course)
@@ -166,9 +168,8 @@ def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], c
     That of each action leans on the shared one: a hundred weights from as many hides foresee anything of another day.
     """
     few = _about(examples, _WIDE_ROWS, course.seed)
-    inputs = levelled(few.rows)
-    line = logistic(_chunks(inputs, few.happened[ENGAGED], few.weights), inputs.shape[1], course.wide_ridge)
-    sums = inputs @ line.weights + line.bias
+    line = _shared_line(few, course)
+    sums = levelled(few.rows) @ line.weights + line.bias
     leans = [_lean(sums, few.happened[head], few.weights) for head in heads]
     weights = np.array([slope * line.weights for _, slope in leans])
     bias = np.array([bias + slope * line.bias for bias, slope in leans])
@@ -176,35 +177,44 @@ def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], c
     return Lines(heads, weights, bias + _calibration(logits, heads, examples, held))
 
 
+def _shared_line(examples: Examples, course: Course) -> Line:
+    inputs = levelled(examples.rows)
+    return logistic(_chunks(inputs, examples.happened[ENGAGED], examples.weights), inputs.shape[1], course.wide_ridge)
+
+
 def _trees(
     examples: Examples,
     heads: tuple[str, ...],
+    line: Floats,
     held: NDArray[np.bool_] | Forests,
     course: Course,
     on_progress: Progress,
 ) -> Forests:
     """From all rows but those `held`, or, given the forests that came of that, from all and as many trees as those.
 
+    They correct a line over all inputs: what adds up is the line's, and trees are left for what does not.
     Rows are taken as they were drawn, not as what they stand for: `_shifted` puts right what is foreseen.
     """
-    rows, dumps, starts = tidy(examples.rows), {}, list[tuple[float, float]]()
+    rows, dumps, starts = tidy(examples.rows), {}, list[tuple[float, float, float]]()
     left_out = None if isinstance(held, Forests) else held
     learnt = slice(None) if left_out is None else ~left_out
-    sums = np.zeros(len(rows))
+    shared, of_line = along(line, examples.rows), 1.0
     for number, head in enumerate(heads):
         growth, happened = course.growth, examples.happened[head]
         most = growth.trees if head == ENGAGED else growth.trees_an_action
         if isinstance(held, Forests):
             most = int(np.diff(held.trees.bounds)[number])
-        bias, lean = _lean(sums[learnt], happened[learnt], examples.weights[learnt])
-        starts.append((bias, lean))
-        start = bias + lean * sums
+        bias, lean = _lean(shared[learnt], happened[learnt], examples.weights[learnt])
+        start = bias + lean * shared
         dumps[head] = boosted(rows, happened, examples.weights, start, left_out, growth, most, course.seed)
         if head == ENGAGED:
-            shared = forests_of(dumps)
-            sums, rows = shared.sums(rows)[:, 0], with_shared(rows, shared)
+            starts.append((bias, 0.0, lean))
+            found, of_line = forests_of(dumps), lean
+            shared, rows = lean * shared + found.sums(rows)[:, 0], with_shared(rows, found)
+        else:
+            starts.append((bias, lean, lean * of_line))
         on_progress((number + 1) / len(heads))
-    return forests_of(dumps, starts)
+    return forests_of(dumps, starts, line)
 
 
 def _lean(sums: Floats, happened: NDArray[np.bool_], counts: Floats) -> tuple[float, float]:
@@ -252,8 +262,8 @@ def _calibration(logits: Floats, heads: tuple[str, ...], examples: Examples, hel
 
 
 def _shifted(forests: Forests, shifts: Sequence[float]) -> Forests:
-    start = forests.start + np.column_stack((shifts, np.zeros(len(shifts))))
-    return Forests(forests.heads, forests.trees, start)
+    start = forests.start + np.pad(np.array(shifts)[:, None], ((0, 0), (0, 2)))
+    return Forests(forests.heads, forests.trees, start, forests.line)
 
 
 def _judge(
@@ -324,13 +334,14 @@ def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
     """Each tree in turn: its leaves' values drawn towards what a Newton step from the trees before it would give."""
     _, leaves = trees.leaves(later.rows)
     values, ridge, rate = trees.trees.leaf.copy(), course.growth.ridge, course.growth.rate
-    shared: Floats = np.zeros(len(later))
+    shared, line = np.zeros(len(later)), along(trees.line, later.rows) if len(trees.line) else np.zeros(len(later))
     spans = zip(trees.heads, trees.start.tolist(), trees.trees.bounds[:-1], trees.trees.bounds[1:], strict=True)
-    for head, (bias, lean), first, end in spans:
+    for head, (bias, of_shared, of_line), first, end in spans:
         happened, sums = later.happened[head], np.zeros(len(later))
+        start = bias + of_shared * shared + of_line * line
         for tree in range(int(first), int(end)):
             place = leaves[:, tree]
-            odds = sigmoid(bias + lean * shared + sums)
+            odds = sigmoid(start + sums)
             slope = np.bincount(place, later.counts * (happened - odds), LEAVES)
             bend = np.bincount(place, later.counts * odds * (1 - odds), LEAVES)
             met = np.bincount(place, minlength=LEAVES) > 0
@@ -339,4 +350,4 @@ def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
             sums += values[tree][place]
         if head == ENGAGED:
             shared = sums
-    return Forests(trees.heads, trees.trees._replace(leaf=values), trees.start)
+    return Forests(trees.heads, trees.trees._replace(leaf=values), trees.start, trees.line)

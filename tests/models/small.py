@@ -18,14 +18,17 @@ COURSE = Course(growth=Growth(trees=40, trees_an_action=20, leaves=6, rate=0.15,
 
 
 def rows(count: int = 3_000, seed: int = 3, rate: float = 1.0, begin: float = 0.0) -> Rows:
-    """Likes by the first feature and by who looks, comments by the second; a few hides; nothing else."""
+    """Likes by the first feature, by how far the third is from 0 (no line says that) and by who looks, comments by the
+    second; a few hides; nothing else.
+    """
     rng = np.random.default_rng(seed)
     inputs = rng.normal(size=(count, len(INPUTS))).astype(np.float32)
     inputs[rng.random(inputs.shape) < 0.05] = np.nan
     viewer, known = rng.integers(0, 20, count), np.nan_to_num(inputs)
     done = np.zeros((count, len(ACTIONS)), np.bool_)
     taste = np.linspace(-1.0, 1.0, 20)[viewer]
-    for action, sums in (("like", known[:, 0] * 1.5 + taste - 2.0), ("comment", known[:, 1] - 2.5)):
+    likes = known[:, 0] * 1.5 + np.abs(known[:, 2]) * 1.5 + taste - 3.2
+    for action, sums in (("like", likes), ("comment", known[:, 1] - 2.5)):
         done[:, ACTIONS.index(action)] = rng.random(count) < 1 / (1 + np.exp(-sums))
     done[:5, ACTIONS.index("hide")] = True
     found = Rows(

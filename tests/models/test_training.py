@@ -7,7 +7,6 @@ from feedgen.config import Settings
 from feedgen.errors import ModelError
 from feedgen.models.actions import ACTIONS, ENGAGED, values_of
 from feedgen.models.examples import examples_of
-from feedgen.models.forests import tidy
 from feedgen.models.logistic import sigmoid
 from feedgen.models.training import fit, refresh
 from feedgen.ranking.features import FEATURES
@@ -57,7 +56,7 @@ def test_too_few_engagements_are_refused() -> None:
 
 
 def test_foreseen_is_what_happens_though_few_negatives_are_kept() -> None:
-    made = fit(examples_of(rows(12_000, rate=0.2)), known(), len(FEATURES), COURSE)
+    made = fit(examples_of(rows(40_000, rate=0.2)), known(), len(FEATURES), COURSE)
     assert made.trees is not None
     fresh = examples_of(rows(6_000, seed=8))
     for odds in (
@@ -92,7 +91,7 @@ def test_moved_on_it_knows_what_came_later() -> None:
         happened = later.happened[ENGAGED]
         return float((np.logaddexp(0, which) - happened * which).sum())
 
-    before, after = (trees.logits(tidy(later.rows))[:, 0] for trees in (old.trees, late.trees))
+    before, after = (trees.logits(later.rows)[:, 0] for trees in (old.trees, late.trees))
     assert loss(after) < loss(before)
     with pytest.raises(ModelError, match="nothing happened since"):
         refresh(late, later, COURSE)
