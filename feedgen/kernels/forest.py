@@ -76,7 +76,7 @@ def _sum(
 
 @compiled
 def grow(rows: NDArray[np.float32], trees: Trees, logits: NDArray[np.float64], leaves: NDArray[np.uint16]) -> None:
-    """Fill `logits`, shape (rows, heads), with each head's sum over its trees, in their order.
+    """Add to `logits`, shape (rows, heads), each head's sum over its trees, in their order.
 
     `leaves`: which leaf of each tree each row came to, shape (rows, trees); of no rows if that is not wanted.
     O(rows × nodes).
@@ -88,10 +88,10 @@ def grow(rows: NDArray[np.float32], trees: Trees, logits: NDArray[np.float64], l
         for head in range(len(trees.bounds) - 1):
             _sum(columns, trees, (trees.bounds[head], trees.bounds[head + 1]), sums, leaves[first : first + here])
             for at in range(here):
-                logits[first + at, head] = sums[at]
+                logits[first + at, head] += sums[at]
             if head == 0:
-                for at in range(_ROWS):
-                    columns[rows.shape[1], at] = 1.0 / (1.0 + np.exp(-sums[at]))
+                for at in range(here):
+                    columns[rows.shape[1], at] = 1.0 / (1.0 + np.exp(-logits[first + at, 0]))
 
 
 @compiled

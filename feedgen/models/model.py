@@ -21,7 +21,7 @@ from feedgen.models.logistic import Floats, sigmoid
 from feedgen.models.stacking import Pace, Stacked
 from feedgen.models.wide import levelled, logits_of
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _META, _ARRAYS = "model.json", "arrays.npz"
 NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 """What versions are called: the moment up to which they have learnt (UTC), and a digest of the content."""
@@ -131,7 +131,7 @@ class Model:
         }
         if self.trees is not None:
             arrays["trees.heads"] = np.array(self.trees.heads)
-            arrays["trees.start"] = self.trees.start
+            arrays["trees.start"], arrays["trees.line"] = self.trees.start, self.trees.line
             arrays |= {f"trees.{name}": array for name, array in self.trees.trees._asdict().items()}
         if self.stacked is not None:
             arrays |= stacked_arrays(self.stacked)
@@ -191,7 +191,7 @@ def _model_of(meta: Meta, arrays: Mapping[str, NDArray[Any]]) -> Model:
     if "trees.heads" in arrays:
         parts = (arrays[f"trees.{name}"] for name in Trees._fields)
         typed = (np.ascontiguousarray(part, kind) for part, kind in zip(parts, TYPES, strict=True))
-        trees = Forests(_heads(arrays["trees.heads"]), Trees(*typed), arrays["trees.start"])
+        trees = Forests(_heads(arrays["trees.heads"]), Trees(*typed), arrays["trees.start"], arrays["trees.line"])
     return Model(meta, linear, wide, trees, stacked_of(arrays) if "stacked.z" in arrays else None)
 
 

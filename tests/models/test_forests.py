@@ -75,6 +75,19 @@ def test_later_heads_see_what_the_first_one_foresees() -> None:
     assert found[:, 1].tolist() == np.asarray(like.predict(wider, raw_score=True)).tolist()
 
 
+def test_the_shared_head_corrects_its_line_and_later_heads_see_both() -> None:
+    dump, like = grown(1, 5).dump_model(), grown(2, 5, INPUTS + 1)
+    rows = tidy(np.random.default_rng(5).normal(size=(100, INPUTS)).astype(np.float32))
+    rows[0, 1] = tidy(np.full((1, 1), np.nan, np.float32))[0, 0]
+    line = np.array([0.5, -2.0, 0.25])
+    plain, lined = forests_of({"engaged": dump}), forests_of({"engaged": dump}, line=line)
+    values = np.where(rows[:, :2] < -1e29, 0.0, rows[:, :2].astype(np.float64))
+    assert lined.logits(rows)[:, 0] == pytest.approx(plain.logits(rows)[:, 0] + values @ line[:2] + 0.25)
+    both = forests_of({"engaged": dump, "like": like.dump_model()}, line=line)
+    theirs = np.asarray(like.predict(with_shared(rows, lined), raw_score=True))
+    assert both.logits(rows)[:, 1].tolist() == theirs.tolist()
+
+
 def test_what_cannot_be_walked_is_refused() -> None:
     tree = forests_of({"engaged": grown(3, 1).dump_model()}).trees
     for harm in (
