@@ -68,6 +68,11 @@ class Twin(StateTwin):
             found.update({post: place for place, post in enumerate(retained)})
         return found
 
+    def written(self, viewer: str, now: float) -> list[str]:
+        """The viewer's own retained posts."""
+        since = now - self.settings.state.retention_days * DAY_S
+        return [post for post in self.recent(viewer) if since <= self.posts[post].created <= now]
+
     def near(self, viewer: str) -> set[str]:
         """The viewer, and whom the viewer follows."""
         return {viewer, *self.followees(viewer)}
@@ -195,10 +200,13 @@ class Twin(StateTwin):
         return list(self.viewed(viewer, now) or self.network(viewer, now))
 
     def taste(self, viewer: str, now: float) -> dict[str, float]:
-        """How much more than for the average topic the viewer cares for each: from whom they follow × what they do."""
+        """How much more than for the average topic the viewer cares for each: (follows + own posts) × deeds."""
         about = Counter(topic for post in self.posts.values() for topic in post.topics)
         follows, deeds = self._of_follows(viewer, now, about), self._of_deeds(viewer, now, about)
-        cares = {topic: on_grid(len(about) * follows[topic] * deeds[topic]) + 1 / GRID for topic in about}
+        written = Counter(topic for post in self.written(viewer, now) for topic in self.topics(post))
+        own = {topic: on_grid(1.5 * written[topic] / (written.total() + 5.0)) for topic in about}
+        sums = {topic: len(about) * (follows[topic] + own[topic]) for topic in about}
+        cares = {topic: on_grid(sums[topic] * deeds[topic]) + 1 / GRID for topic in about}
         return {topic: care * (len(about) / sum(cares.values())) for topic, care in cares.items()}
 
     def _of_follows(self, viewer: str, now: float, about: Counter[str]) -> dict[str, float]:

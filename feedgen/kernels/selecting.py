@@ -10,7 +10,7 @@ from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.features import ROWS, fill, mark_beyond_rate
 from feedgen.kernels.filters import keep
 from feedgen.kernels.marks import Marks, Past, clean, favoured, mark_grown, mark_near, viewed
-from feedgen.kernels.network import network_of
+from feedgen.kernels.network import network_of, written_by
 from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.sources import gather
 from feedgen.kernels.taste import taste
@@ -42,7 +42,8 @@ def _select_one(
     past = Past(posts, day, favoured(columns, marks, viewer))
     mark_grown(columns, marks, rules, viewer, past)
     network = network_of(columns, rules, viewer)
-    cares = taste(columns, marks, network, len(list_of(columns.people.followees, viewer)), past)
+    owners, written = len(list_of(columns.people.followees, viewer)), written_by(columns, rules, viewer)
+    cares = taste(columns, marks, network, written, owners, past)
     gathered = gather(columns, marks, rules, network, viewer, cares, login)
     tally.named[:] += gathered.named
     tally.whole[0] += len(gathered.posts)

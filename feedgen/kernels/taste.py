@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, PostColumns, Shared
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
-from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SMOOTH, UNDECIDED
+from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SETTLED, SMOOTH, UNDECIDED, WRITTEN
 from feedgen.state.attributes import TOPICS_MAX
 
 WIDTH: Final = TOPICS_MAX + 1
@@ -128,7 +128,9 @@ def _topic_counts(posts: PostColumns, which: NDArray[np.int32], topics: int) -> 
 
 
 @inner
-def taste(columns: Columns, marks: Marks, network: Network, owners: int, past: Past) -> NDArray[np.float64]:
+def taste(
+    columns: Columns, marks: Marks, network: Network, written: NDArray[np.int32], owners: int, past: Past
+) -> NDArray[np.float64]:
     """By topic, mean 1. O(topics of all these posts and of the state)."""
     shared = columns.shared
     topics = len(shared.rarity)
@@ -139,12 +141,15 @@ def taste(columns: Columns, marks: Marks, network: Network, owners: int, past: P
         return np.ones(topics)
     cares = _of_follows(_tally(columns, marks, network), owners, shared, count)
     met = _topic_counts(columns.posts, past.favoured, topics)
+    about = _topic_counts(columns.posts, written, topics)
+    settled = about.sum() + SETTLED
     there = _topic_counts(columns.posts, past.viewed if len(past.viewed) else network.posts, topics)
     scale = met.sum() / max(there.sum(), 1.0)
     total = 0.0
     for topic in range(topics):
         ratio = (met[topic] + PRIOR) / (there[topic] * scale + PRIOR)
-        worth = count * cares[topic] * ratio
+        own = _on_grid(WRITTEN * about[topic] / settled)
+        worth = count * (cares[topic] + own) * ratio
         cares[topic] = _on_grid(worth) + 1 / GRID if shared.topics_alive[topic] else 0.0
         total += cares[topic]
     for topic in range(topics):

@@ -53,17 +53,21 @@ def shift(logits: Floats, happened: NDArray[np.bool_], counts: Floats) -> float:
     return (low + high) / 2
 
 
-def logistic(chunks: Chunks, inputs: int, ridge: float) -> Line:
+def logistic(chunks: Chunks, inputs: int, ridge: float, prior: Line | None = None) -> Line:
     """The line of the greatest likelihood, less `ridge` / 2 × the sum of squared weights (of standardised inputs).
 
-    O(rows × inputs²) a step. The same chunks give the same line. Without a row of each kind it is flat.
+    `prior`: a line from which weights are counted, so that it is what there is without any rows.
+    O(rows × inputs²) a step. The same chunks give the same line. Without a row of each kind, and a prior, it is flat.
     """
     mean, spread = _standard(chunks, inputs)
-    solution: Floats = np.zeros(inputs + 1)
+    centre: Floats = np.zeros(inputs + 1)
+    if prior is not None:
+        centre = np.append(prior.weights * spread, prior.bias + prior.weights @ mean)
+    solution = centre
     best = np.inf
     step: Floats = np.zeros(inputs + 1)
     for _ in range(_STEPS):
-        loss, gradient, hessian, count = _slopes(chunks, solution + step, mean, spread, ridge)
+        loss, gradient, hessian, count = _slopes(chunks, solution + step, centre, mean, spread, ridge)
         if not loss <= best:  # too far: half the way, from where it was better
             step = step / 2
             continue
@@ -92,12 +96,12 @@ def _standard(chunks: Chunks, inputs: int) -> tuple[Floats, Floats]:
 
 
 def _slopes(
-    chunks: Chunks, solution: Floats, mean: Floats, spread: Floats, ridge: float
+    chunks: Chunks, solution: Floats, centre: Floats, mean: Floats, spread: Floats, ridge: float
 ) -> tuple[float, Floats, Floats, float]:
     """Loss, its gradient and Hessian, and what all rows count together."""
     penalty = np.append(np.full(len(mean), ridge), 1e-9)
-    loss, count = float(penalty @ solution**2) / 2, 0.0
-    gradient, hessian = penalty * solution, np.diag(penalty)
+    loss, count = float(penalty @ (solution - centre) ** 2) / 2, 0.0
+    gradient, hessian = penalty * (solution - centre), np.diag(penalty)
     for rows, happened, counts in chunks():
         values = np.nan_to_num((rows - mean) / spread, nan=0.0, posinf=0.0, neginf=0.0)
         values = np.column_stack((values, np.ones(len(rows))))

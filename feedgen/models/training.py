@@ -13,7 +13,7 @@ from feedgen.kernels.forest import LEAVES
 from feedgen.models.actions import ACTIONS, ENGAGED
 from feedgen.models.boosting import Growth, boosted, with_shared
 from feedgen.models.examples import HEADS, Examples
-from feedgen.models.forests import Forests, forests_of, tidy
+from feedgen.models.forests import Forests, Rows, forests_of, tidy
 from feedgen.models.logistic import Chunk, Floats, Line, logistic, shift, sigmoid
 from feedgen.models.measures import measured
 from feedgen.models.model import Lines, Meta, Model
@@ -45,7 +45,8 @@ class Course:
     seed: int = 1
     least: int = 100
     ridge: float = 1.0
-    wide_ridge: float = 30.0
+    action_ridge: float = 30.0
+    wide_ridge: float = 3_000.0
     trees: bool = True
     stacked: bool = True
     growth: Growth = field(default_factory=Growth)
@@ -76,19 +77,18 @@ def fit(
     metrics: dict[str, Any] = {head: {"positives": int(examples.happened[head].sum())} for head in HEADS}
     for action in stand_ins:
         metrics[action]["stand_in"] = ENGAGED
-    linear = _linear(_about(examples, _LINE_ROWS, course.seed), heads, linear_inputs, course, metrics)
+    linear, line = _linear(_about(examples, _LINE_ROWS, course.seed), heads, linear_inputs, course, metrics)
     on_progress(0.2)
     seen = _worth_a_look(examples.only(examples.picked), linear, course.seed)
     held = _latest(seen)
-    wide = _wide(seen, heads, held, course)
+    wide = _wide(seen, heads, held, line, course)
     trees, stacked = None, None
     if course.trees:
-        line = _shared_line(_about(seen.only(~held), _WIDE_ROWS, course.seed), course).weights
-        early = _trees(seen, heads, line, held, course, lambda share: on_progress(0.2 + 0.35 * share))
+        wider = _shared_line(_about(seen.only(~held), _WIDE_ROWS, course.seed), line, course).weights
+        early = _trees(seen, heads, wider, held, course, lambda share: on_progress(0.2 + 0.35 * share))
         shifts = _calibration(early.logits(seen.rows), heads, seen, held)
         _judge(early, shifts, seen, held, course, metrics)
-        line = wide.weights[0]
-        grown = _trees(seen, heads, line, early, course, lambda share: on_progress(0.55 + 0.35 * share))
+        grown = _trees(seen, heads, wide.weights[0], early, course, lambda share: on_progress(0.55 + 0.35 * share))
         trees = _shifted(grown, shifts)
         if course.stacked:
             stacked = _blank(grown, course)
@@ -147,39 +147,58 @@ def _linear(
     inputs: int,
     course: Course,
     metrics: dict[str, Any],
-) -> Lines:
+) -> tuple[Lines, Line]:
+    """Stage one, and its line for engagement before it is calibrated.
+
+    The line of each action is drawn to the shared one: fifteen weights from as many reports foresee anything of posts
+    that are unlike those that were shown.
+    """
     held = _latest(examples)
     rows, counts = examples.rows[:, :inputs], examples.counts
-    lines: list[Line] = []
-    for head in heads:
-        happened = examples.happened[head]
-        early = logistic(_chunks(rows[~held], happened[~held], counts[~held]), inputs, course.ridge)
-        odds = sigmoid(np.nan_to_num(rows[held].astype(np.float64)) @ early.weights + early.bias)
-        metrics[head]["linear"] = measured(odds, happened[held], counts[held])
-        lines.append(logistic(_chunks(rows, happened, counts), inputs, course.ridge))
-    weights, bias = np.array([line.weights for line in lines]), np.array([line.bias for line in lines])
+    early = _lines(rows[~held], {head: examples.happened[head][~held] for head in heads}, counts[~held], course)
+    foreseen = np.nan_to_num(rows[held].astype(np.float64))
+    for head, line in early.items():
+        odds = sigmoid(foreseen @ line.weights + line.bias)
+        metrics[head]["linear"] = measured(odds, examples.happened[head][held], counts[held])
+    lines = _lines(rows, {head: examples.happened[head] for head in heads}, counts, course)
+    weights = np.array([line.weights for line in lines.values()])
+    bias = np.array([line.bias for line in lines.values()])
     logits = logits_of(np.nan_to_num(rows), weights, bias)
-    return Lines(heads, weights, bias + _calibration(logits, heads, examples, held))
+    return Lines(heads, weights, bias + _calibration(logits, heads, examples, held)), lines[ENGAGED]
 
 
-def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], course: Course) -> Lines:
-    """Lines over all inputs, from the rows for trees, some of them where there are many.
+def _lines(rows: Rows, happened: Mapping[str, NDArray[np.bool_]], counts: Floats, course: Course) -> dict[str, Line]:
+    """Of each head; the shared one first, which the others are drawn to."""
+    shared = logistic(_chunks(rows, happened[ENGAGED], counts), rows.shape[1], course.ridge)
+    sums, lines = np.nan_to_num(rows.astype(np.float64)) @ shared.weights + shared.bias, {}
+    for head, flags in happened.items():
+        prior = _scaled(shared, *_lean(sums, flags, counts))
+        lines[head] = logistic(_chunks(rows, flags, counts), rows.shape[1], course.action_ridge, prior)
+    return lines | {ENGAGED: shared}
 
-    That of each action leans on the shared one: a hundred weights from as many hides foresee anything of another day.
+
+def _scaled(line: Line, bias: float, slope: float) -> Line:
+    return Line(slope * line.weights, bias + slope * line.bias)
+
+
+def _wide(examples: Examples, heads: tuple[str, ...], held: NDArray[np.bool_], under: Line, course: Course) -> Lines:
+    """Lines over all inputs, from the rows for trees, some of them where there are many. The shared one is drawn to
+    stage one's; that of each action leans on it.
     """
     few = _about(examples, _WIDE_ROWS, course.seed)
-    line = _shared_line(few, course)
+    line = _shared_line(few, under, course)
     sums = levelled(few.rows) @ line.weights + line.bias
-    leans = [_lean(sums, few.happened[head], few.weights) for head in heads]
-    weights = np.array([slope * line.weights for _, slope in leans])
-    bias = np.array([bias + slope * line.bias for bias, slope in leans])
+    leans = [_scaled(line, *_lean(sums, few.happened[head], few.weights)) for head in heads]
+    weights = np.array([each.weights for each in leans])
+    bias = np.array([each.bias for each in leans])
     logits = logits_of(levelled(examples.rows), weights, bias)
     return Lines(heads, weights, bias + _calibration(logits, heads, examples, held))
 
 
-def _shared_line(examples: Examples, course: Course) -> Line:
-    inputs = levelled(examples.rows)
-    return logistic(_chunks(inputs, examples.happened[ENGAGED], examples.weights), inputs.shape[1], course.wide_ridge)
+def _shared_line(examples: Examples, under: Line, course: Course) -> Line:
+    inputs, happened = levelled(examples.rows), examples.happened[ENGAGED]
+    prior = Line(np.append(under.weights, np.zeros(inputs.shape[1] - len(under.weights))), under.bias)
+    return logistic(_chunks(inputs, happened, examples.weights), inputs.shape[1], course.wide_ridge, prior)
 
 
 def _trees(
@@ -192,8 +211,9 @@ def _trees(
 ) -> Forests:
     """From all rows but those `held`, or, given the forests that came of that, from all and as many trees as those.
 
-    They correct a line over all inputs: what adds up is the line's, and trees are left for what does not.
-    Rows are taken as they were drawn, not as what they stand for: `_shifted` puts right what is foreseen.
+    They are grown from what the wide `line` leaves over: what adds up is the line's, and of posts unlike those of the
+    rows trees know nothing. Rows are taken as they were drawn, not as what they stand for: `_shifted` puts right what
+    is foreseen.
     """
     rows, dumps, starts = tidy(examples.rows), {}, list[tuple[float, float, float]]()
     left_out = None if isinstance(held, Forests) else held
@@ -224,14 +244,16 @@ def _lean(sums: Floats, happened: NDArray[np.bool_], counts: Floats) -> tuple[fl
 
 
 def _worth_a_look(examples: Examples, linear: Lines, seed: int) -> Examples:
-    """The rows for trees: what the line holds all but impossible is thinned, as it would use up the trees, and could
-    only be ranked last. Those left stand for them. O(rows).
+    """The rows for trees: what the line holds all but impossible is thinned, as it could only be ranked last.
+
+    Those left count for them: trees that begin at the line would else hold the least likely for likelier. O(rows).
     """
     weights, bias = linear.weights[0], linear.bias[0]
     logits = np.nan_to_num(examples.rows[:, : len(weights)].astype(np.float64)) @ weights + bias
     easy = logits < np.quantile(logits[examples.happened[ENGAGED]], _EASY)
     easy &= ~np.any(list(examples.happened.values()), axis=0)
-    return _thinned(examples, easy, _EASY_KEPT, seed)
+    weighed = replace(examples, weights=np.where(easy, examples.weights / _EASY_KEPT, examples.weights))
+    return _thinned(weighed, easy, _EASY_KEPT, seed)
 
 
 def _about(examples: Examples, rows: int, seed: int) -> Examples:

@@ -82,6 +82,13 @@ class ViewerContext:
         return Network(posts, created, ends[owner] - 1 - np.arange(len(posts)), owner)
 
     @cached_property
+    def written(self) -> NDArray[np.int32]:
+        """The viewer's own posts that are no older than candidates. O(n)."""
+        posts = self.state.posts.recent_of_all(np.array([self.viewer], np.int32))[0]
+        created = self.state.posts.created[posts]
+        return posts[(created <= self.now) & (created >= self.now - self.window_s)]
+
+    @cached_property
     def engaged(self) -> Engagements:
         """Everything this viewer did in favour of posts. O(n)."""
         return self.state.engagement.of_viewer(self.viewer)
@@ -135,7 +142,7 @@ class ViewerContext:
     def taste(self) -> NDArray[np.float64]:
         """By topic, mean 1: how much more than the average one this viewer cares for it."""
         offered = Offered(self.network.posts, self.network.owner, len(self.followees))
-        return taste(self.state, offered, self.exposed, self.favoured)
+        return taste(self.state, offered, self.written, self.exposed, self.favoured)
 
     @cached_property
     def age_known(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which topics a viewer cares for: from whom they follow, and from what they do with what they are shown."""
+"""Which topics a viewer cares for: from whom they follow, what they write, and what they do with what they see."""
 
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,10 @@ GRID: Final = float(1 << 22)
 """What is summed is a multiple of 2⁻²² first: such sums are exact, so they do not depend on the order of arrival."""
 UNDECIDED: Final = 15.0
 """Followees' votes thought to be spread over all topics: two followees alone say little, a hundred say much."""
+WRITTEN: Final = 1.5
+"""What the viewer's own posts count when there are many, the followees' votes together being 1."""
+SETTLED: Final = 5.0
+"""Topics of own posts at which they count half of that."""
 PRIOR: Final = 2.0
 """Engagements with a topic that count as expected and met before there is any."""
 
@@ -31,20 +35,25 @@ class Offered(NamedTuple):
 
 
 def taste(
-    state: State, offered: Offered, exposed: NDArray[np.integer[Any]], engaged: NDArray[np.integer[Any]]
+    state: State,
+    offered: Offered,
+    written: NDArray[np.integer[Any]],
+    exposed: NDArray[np.integer[Any]],
+    engaged: NDArray[np.integer[Any]],
 ) -> NDArray[np.float64]:
     """float64 by topic, mean 1: how much more than the average topic the viewer cares for each.
 
-    Whom one follows says more about common interests the rarer their topics are (as TF-IDF has it); that is multiplied
-    with how much oftener the viewer engaged (`engaged`: posts, each once) with a topic than with the average one of
-    what was there (`exposed`). O(topics of all these posts).
+    Whom one follows says more about common interests the rarer their topics are (as TF-IDF has it); what the viewer
+    wrote is added; and that is multiplied with how much oftener the viewer engaged (`engaged`: posts, each once) with a
+    topic than with the average one of what was there (`exposed`). O(topics of all these posts).
     """
     posts_about = state.about_posts.posts_about
     rare, alive = rarity(posts_about)
     count = int(np.count_nonzero(alive))
     if not count:
         return np.ones(len(posts_about))
-    cares = count * _of_follows(state, offered, rare, count) * _of_deeds(state, exposed, engaged)
+    of_others, of_own = _of_follows(state, offered, rare, count), _of_posts(state, written)
+    cares = count * (of_others + of_own) * _of_deeds(state, exposed, engaged)
     cares = np.where(alive, _on_grid(cares) + 1 / GRID, 0.0)
     mean_one: NDArray[np.float64] = cares * (count / cares.sum())
     return mean_one
@@ -87,6 +96,12 @@ def _votes(
 def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
     on_grid: NDArray[np.float64] = np.rint(values * GRID) / GRID
     return on_grid
+
+
+def _of_posts(state: State, written: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Share of each topic in the viewer's own posts, drawn to 0 where they are few; sums to WRITTEN at most."""
+    about = _topic_counts(state, written)
+    return _on_grid(WRITTEN * about / (about.sum() + SETTLED))
 
 
 def _of_deeds(

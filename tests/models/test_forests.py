@@ -15,6 +15,8 @@ from feedgen.kernels.forest import LEAVES, stack
 from feedgen.kernels.lanes import ROWS, WORDS, above, part, settle
 from feedgen.models.boosting import with_shared
 from feedgen.models.forests import Forests, forests_of, tidy
+from feedgen.models.wide import levelled
+from feedgen.ranking import inputs
 
 INPUTS = 5
 odd = st.sampled_from((0.0, -0.0, 1e-36, -1e-36, 1e-45, np.nan, np.inf, -np.inf, 3e38, -3e38, 1.0, 1 / 3, 16_777_217.0))
@@ -132,6 +134,22 @@ def test_later_heads_see_what_the_first_one_foresees() -> None:
     both = forests_of({"engaged": grown(1, 5).dump_model(), "like": like.dump_model()})
     found = both.logits(rows)
     assert found[:, 1].tolist() == np.asarray(like.predict(wider, raw_score=True)).tolist()
+
+
+def test_every_head_corrects_a_line_over_all_inputs() -> None:
+    wide = len(inputs.INPUTS)
+    dumps = {"engaged": grown(1, 5, wide).dump_model(), "like": grown(2, 5, wide + 1).dump_model()}
+    rng = np.random.default_rng(5)
+    rows, line = rng.normal(size=(100, wide)).astype(np.float32), rng.normal(size=wide)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    plain = forests_of(dumps, [(0.5, 0.0, 0.0), (0.0, 2.0, 0.0)])
+    lined = forests_of(dumps, [(0.5, 0.0, 1.5), (0.0, 2.0, 3.0)], line)
+    more = levelled(rows).astype(np.float64) @ line
+    assert lined.logits(rows) == pytest.approx(plain.logits(rows) + np.column_stack((1.5 * more, 3.0 * more)))
+    assert lined.leaves(rows)[0].tolist() == lined.logits(rows).tolist()
+    lined.check(wide)
+    with pytest.raises(ModelError, match="the line"):
+        lined.check(wide + 1)
 
 
 def test_what_cannot_be_walked_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedgen.models.logistic import Chunk, Chunks, logistic, sigmoid
+from feedgen.models.logistic import Chunk, Chunks, Line, logistic, sigmoid
 
 
 def chunks_of(rows: np.ndarray, happened: np.ndarray, counts: np.ndarray, size: int) -> Chunks:
@@ -63,3 +63,18 @@ def test_one_kind_alone_and_a_constant_input_do_no_harm() -> None:
     assert np.isfinite([*line.weights, line.bias]).all()
     assert line.bias + np.nan_to_num(rows) @ line.weights == pytest.approx(np.full(50, line.bias), abs=1.0)
     assert sigmoid(np.array([line.bias]))[0] < 0.01
+
+
+def test_weights_are_counted_from_the_prior() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(3.0, 2.0, size=(500, 3)).astype(np.float32)
+    happened = rng.random(500) < 1 / (1 + np.exp(3.0 - rows[:, 0]))
+    prior = Line(np.array([-0.5, 0.2, 0.0]), 0.1)
+
+    def line(ridge: float, prior: Line | None) -> Line:
+        return logistic(lambda: iter([(rows, happened, np.ones(500))]), 3, ridge, prior)
+
+    assert line(1e9, prior).weights == pytest.approx(prior.weights, abs=1e-3)
+    assert line(1e-6, prior).weights == pytest.approx(line(1e-6, None).weights, abs=1e-3)
+    nothing = np.zeros(500, np.bool_)
+    assert np.isfinite(logistic(lambda: iter([(rows, nothing, np.ones(500))]), 3, 1.0, prior).weights).all()

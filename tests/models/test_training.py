@@ -1,5 +1,7 @@
 """Training: the same rows, the same model; too little of an action, said; sampled negatives, made up for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,10 @@ from feedgen.config import Settings
 from feedgen.errors import ModelError
 from feedgen.models.actions import ACTIONS, ENGAGED, values_of
 from feedgen.models.examples import examples_of
-from feedgen.models.logistic import sigmoid
+from feedgen.models.logistic import logistic, sigmoid
 from feedgen.models.training import fit, refresh
 from feedgen.ranking.features import FEATURES
+from feedgen.ranking.inputs import INPUTS
 from tests.models.small import COURSE, examples, known, model, rows
 
 
@@ -68,6 +71,37 @@ def test_foreseen_is_what_happens_though_few_negatives_are_kept() -> None:
     ):
         for head in (ENGAGED, "like", "comment"):
             assert odds[head].sum() == pytest.approx(fresh.happened[head].sum(), rel=0.12)
+
+
+def test_of_posts_unlike_all_that_were_shown_it_goes_on_as_among_those() -> None:
+    """Rows are of a narrow span of the first feature, on which likes depend; candidates are far beyond it."""
+    found = rows(6_000)
+    shown = found.select(np.abs(np.nan_to_num(found.inputs[:, 0])) < 0.7)
+    made = fit(examples_of(shown), known(), len(FEATURES), COURSE)
+    far = np.zeros((5, len(INPUTS)), np.float32)
+    far[:, 0] = [-6.0, -3.0, 0.0, 3.0, 6.0]
+    for heads, logits in (
+        (made.linear.heads, far[:, : len(FEATURES)] @ made.linear.weights.T + made.linear.bias),
+        (made.wide.heads, made.logits_wide(far)),
+        (made.trees.heads if made.trees else (), made.logits_by_trees(far)),
+    ):
+        odds = made.probabilities(heads, np.asarray(logits, np.float64))
+        assert (np.diff(odds[ENGAGED]) > 0).all()
+
+
+def test_the_line_of_a_rare_action_is_drawn_to_the_shared_one() -> None:
+    """A hundred comments that depend on nothing: their own line would have its weights by chance."""
+    found = rows(6_000)
+    chance = np.zeros(len(found), np.bool_)
+    chance[np.random.default_rng(0).permutation(len(found))[:120]] = True
+    found.done[:, ACTIONS.index("comment")] = chance
+    linear = fit(examples_of(found), known(), len(FEATURES), replace(COURSE, trees=False)).linear
+    shared, comment = linear.weights[0], linear.weights[linear.heads.index("comment")]
+    alone = logistic(
+        lambda: iter([(found.inputs[:, : len(FEATURES)], chance, np.ones(len(found)))]), len(FEATURES), COURSE.ridge
+    ).weights
+    assert np.abs(comment[1:]).max() < 0.9 * np.abs(alone[1:]).max()
+    assert np.abs(shared[1:]).max() < np.abs(shared[0])
 
 
 def test_each_part_tells_how_good_it_is_on_rows_it_has_not_seen() -> None:

@@ -160,6 +160,7 @@ def tastes() -> Story:
         told.tell(f"s{number}", "post", f"jazz{number}", days=3, topics=["jazz"])
     told.tell("s0", "post", "both", days=3, topics=["chess", "jazz"])
     told.tell("s1", "post", "nothing", days=3)
+    told.tell("new", "login", days=3)
     return told
 
 
@@ -167,7 +168,16 @@ def test_taste_is_first_of_what_followees_write_about(tastes: Story) -> None:
     chess, both, tea, plain = (tastes.score("vic", post, "topic") for post in ("chess-ann", "both", "tea0", "nothing"))
     assert chess > both > plain == pytest.approx(log(2))
     assert plain > tea
-    assert tastes.score("s5", "tea0", "topic") == pytest.approx(log(2))
+    assert tastes.score("new", "tea0", "topic") == pytest.approx(log(2))
+
+
+def test_taste_is_also_of_what_the_viewer_writes(tastes: Story) -> None:
+    assert tastes.score("s5", "tea0", "topic") > log(2) > tastes.score("s5", "chess-ann", "topic")
+    before = tastes.score("vic", "tea1", "topic")
+    tastes.tell("vic", "post", "of-vic", topics=["tea"])
+    assert tastes.score("vic", "tea1", "topic") > before + 0.02
+    tastes.tell("vic", "delete", "of-vic")
+    assert tastes.score("vic", "tea1", "topic") == pytest.approx(before, abs=0.02)
 
 
 def test_taste_is_also_of_what_the_viewer_engages_with(tastes: Story) -> None:
