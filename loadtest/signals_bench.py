@@ -10,7 +10,6 @@ from feedgen.config import Settings
 from feedgen.learning.replay import ranking_by
 from feedgen.pipeline import Pipeline
 from feedgen.ranking.likeness import likeness
-from feedgen.ranking.said import Said
 from feedgen.ranking.signals import NAMES, Signals
 from feedgen.shortlist import Shortlist
 from feedgen.state.state import State
@@ -32,10 +31,9 @@ def measure(viewers: int, followees: int, posts_each: float) -> dict[str, Any]:
         into(state, crowd)
     pipeline = Pipeline(state, settings)
     feeds = [pipeline.shortlist(who, NOW) for who in range(0, viewers, max(1, viewers // VIEWERS))]
-    signals, said = Signals(state, settings.ranking), Said(state)
+    signals = Signals(state, settings.ranking)
     parts: dict[str, Callable[[Shortlist], object]] = {
         "signals": lambda feed: signals.matrix(feed.context, feed.posts),
-        "said": lambda feed: said.matrix(feed.context, feed.posts),
         "likeness": lambda feed: likeness(state, feed.context, feed.posts),
     }
     answer: dict[str, Any] = {

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from feedgen.config import Settings
 from feedgen.models.logistic import Floats
 from feedgen.models.scorers import IdKeys, Ids, StageTwo
+from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads, configured
+from feedgen.ranking.inputs import INPUTS
 from feedgen.ranking.scorers import finite_or_last
 from feedgen.ranking.signals import Signals
 from feedgen.selection.context import ViewerContext
@@ -108,7 +110,10 @@ class Ranker:
     def _rows(
         self, context: ViewerContext, posts: NDArray[np.int32], features: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        return np.column_stack((features.astype(np.float32), self._signals.matrix(context, posts)))
+        rows = np.empty((len(posts), len(INPUTS)), np.float32)
+        rows[:, : len(FEATURES)] = features
+        self._signals.fill(context, posts, rows, len(FEATURES))
+        return rows
 
     def _tried(
         self, version: Version, stage_two: StageTwo, rows: NDArray[np.float32], ids: Ids | None, began: float

@@ -5,15 +5,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.ranking.groups import saying
 from feedgen.ranking.groups.columns import Signal
-from feedgen.ranking.groups.overlap import overlap
 from feedgen.ranking.socialrank import SocialRank
 from feedgen.selection.context import ViewerContext
-from feedgen.state.attributes import MEDIA, NONE, UNSAID
 from feedgen.state.logins import DEVICES
 from feedgen.state.state import State
 
 _INF: Final = float("inf")
+_NO_RANK: Final = np.zeros(0)
 COST: Final = "O(followees of the candidates' authors), once; then O(1) a candidate"
 SIGNALS: Final = (
     Signal("media", "0 none, 1 image, 2 video, 3 link", 0, 3, "never", "what the post shows"),
@@ -56,59 +56,41 @@ class Said:
         self._rank = SocialRank(state.graph)
         self._views = -1, False
 
-    def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
-        """float32, shape (posts, SIGNALS)."""
-        state, about = self._state, self._state.about_posts
-        authors, each = np.unique(state.posts.author[posts], return_inverse=True)
-        media = about.media[posts]
-        found = np.empty((len(posts), len(SIGNALS)), np.float32)
-        found[:, 0], found[:, 1] = media, media == MEDIA.index("link")
-        found[:, 2] = _alike(about.language[posts], state.about_users.language(context.viewer))
-        found[:, 3] = _alike(about.location[posts], state.about_users.location(context.viewer))
-        found[:, 4] = np.where(about.length[posts] == NONE, np.nan, about.length[posts])
-        found[:, 5] = state.logins.device(context.viewer) or np.nan
-        found[:, 6:13] = self._of_authors(context, authors)[each]
-        found[:, 13:] = np.nan
-        seen, everyone = context.viewed[0], state.posts.viewed.by_post
-        if len(seen):
-            shown = np.bincount(state.posts.author[seen] + 1, minlength=len(state.users) + 1)[1:]
-            found[:, 13] = shown[authors][each]
-        if self._any_views(everyone):
-            found[:, 14] = everyone[posts]
-        return found
+    def fill(
+        self,
+        context: ViewerContext,
+        near: NDArray[np.bool_],
+        slot: NDArray[np.int32],
+        posts: NDArray[np.int32],
+        rows: NDArray[np.float32],
+        first: int,
+    ) -> None:
+        """SIGNALS of each post, a row of the contiguous `rows`, from column `first` on.
+
+        `near`: by user, whether the viewer follows them; `slot`: by user 0.
+        """
+        state, about, users, viewer = self._state, self._state.about_posts, self._state.about_users, context.viewer
+        epoch, everyone = context.epoch, state.posts.viewed.by_post
+        rank = self._rank.of_all(len(state.users), state.watermark, context.now)
+        said = saying.Said(
+            author=state.posts.author,
+            media=about.media,
+            language=about.language,
+            location=about.location,
+            length=about.length,
+            seen=everyone if self._any_views(everyone) else everyone[:0],
+            place=users.kept("location"),
+            born=users.kept("birth_year"),
+            verified=users.kept("verified"),
+            followers=epoch.followers,
+            rank=_NO_RANK if rank is None else rank,
+            followees=state.graph.spans[0],
+        )
+        reader = saying.Reader(viewer, users.language(viewer), users.location(viewer), state.logins.device(viewer))
+        saying.fill(said, near, reader, context.viewed[0], slot, posts, rows, first)
 
     def _any_views(self, everyone: NDArray[np.int32]) -> bool:
         """O(posts), once in an epoch."""
         if self._views[0] != self._state.watermark:
             self._views = self._state.watermark, bool(everyone.any())
         return self._views[1]
-
-    def _of_authors(self, context: ViewerContext, authors: NDArray[np.int32]) -> NDArray[np.float32]:
-        """From own_place to common, a row an author."""
-        viewer, epoch = context.viewer, context.epoch
-        rows = np.full((len(authors), 7), np.nan, np.float32)
-        users, own = self._state.about_users, np.array([viewer])
-        place, born, verified = (users.codes(authors, name) for name in ("location", "birth_year", "verified"))
-        my_place, my_birth = (int(users.codes(own, name)[0]) for name in ("location", "birth_year"))
-        if my_place != UNSAID:
-            rows[:, 0] = np.where(place == UNSAID, np.nan, place == my_place)
-        if my_birth != UNSAID:
-            rows[:, 1] = np.where(born == UNSAID, np.nan, np.abs(born.astype(np.float64) - my_birth))
-        rows[:, 2] = np.where(verified == UNSAID, np.nan, verified)
-        followed = np.empty((len(authors), 2), np.int64)
-        overlap(self._state.graph.spans[0], context.near, viewer, authors, followed)
-        following = followed[:, 0]
-        rows[:, 3], rows[:, 6] = following, followed[:, 1]
-        rows[:, 4] = np.log((1.0 + np.maximum(epoch.followers[authors], 0)) / (1.0 + following))
-        rank = self._rank.of_all(len(self._state.users), self._state.watermark, context.now)
-        if rank is not None:
-            rows[:, 5] = rank[authors]
-        return rows
-
-
-def _alike(codes: NDArray[np.int32], own: int) -> NDArray[np.float64]:
-    """Whether a post's language, or place, is the viewer's; NaN where one is NONE."""
-    if own == NONE:
-        return np.full(len(codes), np.nan)
-    alike: NDArray[np.float64] = np.where(codes == NONE, np.nan, codes == own)
-    return alike

@@ -56,25 +56,33 @@ class Signals:
         self._columns: tuple[Epoch, Columns] | None = None
 
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
-        """float32, shape (posts, SIGNALS).
+        """float32, shape (posts, SIGNALS); see `fill`."""
+        rows = np.empty((len(posts), len(SIGNALS)), np.float32)
+        self.fill(context, posts, rows, 0)
+        return rows
+
+    def fill(self, context: ViewerContext, posts: NDArray[np.int32], rows: NDArray[np.float32], first: int) -> None:
+        """SIGNALS of each post, a row of the contiguous `rows`, from column `first` on.
 
         O(what the viewer engaged with + what others did with the viewer's posts and with `posts` + AUTHOR_POSTS ×
         authors of `posts`);
         the first time in an epoch also O(topics).
         """
-        swept = np.empty((len(posts), len(SWEPT_SIGNALS)), np.float32)  # contiguous, so that it is compiled once
         columns, state = self._columns_at(context.epoch), self._state
         moment = Moment(float(context.now), float(context.now - min(SPAN_DAYS * DAY_S, self._state.posts.retention_s)))
         scratch = self._room.scratch(len(state.post_ids), len(state.users), len(state.topic_names))
+        near = context.followed
         try:
-            sweep(columns, scratch, moment, context.viewer, len(context.followees), posts, swept)
+            sweep(columns, scratch, moment, context.viewer, len(context.followees), posts, rows, first)
+            first += len(SWEPT_SIGNALS)
+            kinds.count(columns.by_post, near, int(moment.now // HOUR_S), posts, rows, first)
+            first += len(kinds.SIGNALS)
+            self._said.fill(context, near, scratch.slot, posts, rows, first)
         except BaseException:
             self._room = _Room()  # one that stops half-way, for want of memory, leaves its marks behind
             raise
-        counted = np.empty((len(posts), len(kinds.SIGNALS)), np.float32)
-        kinds.count(columns.by_post, context.near, context.viewer, int(moment.now // HOUR_S), posts, counted)
-        about = self._said.matrix(context, posts), likeness.likeness(state, context, posts)
-        return np.column_stack((swept, counted, *about))
+        first += len(said.SIGNALS)
+        rows[:, first : first + len(likeness.SIGNALS)] = likeness.likeness(state, context, posts)
 
     def _columns_at(self, epoch: Epoch) -> Columns:
         """The same for all viewers of an epoch. Two threads may both put them together, and get the same."""

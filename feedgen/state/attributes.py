@@ -309,6 +309,11 @@ class UserAttributes(Composite):
         found[within] = known.values[users[within]]
         return found
 
+    def kept(self, field: str) -> NDArray[np.int32]:
+        """The field by user, as `codes` gives it, as far as any is known; a view until the next fold."""
+        values: NDArray[np.int32] = self._known[field].value.values
+        return values
+
     def language(self, user: int) -> int:
         """Index of the user's language, NONE if it is not known. O(1)."""
         return self._index(user, "language")

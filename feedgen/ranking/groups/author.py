@@ -11,8 +11,11 @@ from feedgen.ranking.groups.columns import (
     HOUR_S,
     Columns,
     Moment,
+    Read,
     Scratch,
     Signal,
+    add_up,
+    bin_of,
     delay_bin,
     hazard,
     hours,
@@ -76,10 +79,16 @@ _CROWD: Final = 1_000
 
 
 class Profile(NamedTuple):
-    """What `fill` knows of one author: the values that all of the author's posts share, and `delays` by bin."""
+    """What `fill` knows of one author: the values that all of the author's posts share, and `delays` for `hazard`."""
 
     values: NDArray[np.float32]
     delays: NDArray[np.int64]
+
+
+@inner
+def room_for_profile() -> Profile:
+    """For one author after the other."""
+    return Profile(np.zeros(_COUNT, np.float32), np.zeros(DELAYS + 2, np.int64))
 
 
 @inner
@@ -106,75 +115,93 @@ def back_of(
 
 
 @inner
-def profile_of(
-    columns: Columns, scratch: Scratch, moment: Moment, past: Past, posts: NDArray[np.int32], back: NDArray[np.float64]
-) -> Profile:
-    """Of the author of `posts`, as `read_posts` gives them. O(posts)."""
-    sums, crowd = np.zeros(16), 0.0  # one array: making it is a part of what an author of few posts costs
-    made, engaged_1h, met, mine, recent_mine = sums[:4], sums[4:8], sums[8:11], sums[11:14], sums[14:]
-    delays, total, squares, count = np.zeros(DELAYS, np.int64), 0.0, 0.0, 0
-    newest, last, last_mine, old, old_met = -_INF, -_INF, -1, 0, 0
-    now_hour = int(moment.now // HOUR_S)
-    for post in posts:
-        age, first = moment.now - columns.created[post], columns.first[post]
-        newest = columns.created[post]
-        made[0] += age < 7 * DAY_S
-        made[1] += age < 30 * DAY_S
-        made[2] += age < 90 * DAY_S
-        known = first <= moment.now
-        made[3] += age < 30 * DAY_S and not known
-        if 7 * DAY_S <= age < 90 * DAY_S:
-            old += 1
-            old_met += known
-        if not known:
-            continue
-        ago, own = moment.now - first, scratch.own[post]
-        last = max(last, columns.last[post])
-        crowd += columns.engaged[post]
-        delay = np.log1p(hours(first - columns.created[post]))
-        delays[delay_bin(first - columns.created[post])] += 1
-        total, squares, count = total + delay, squares + delay * delay, count + 1
-        engaged_1h[0] += ago < HOUR_S
-        engaged_1h[1] += ago < 6 * HOUR_S
-        engaged_1h[2] += ago < DAY_S
-        engaged_1h[3] += ago < 7 * DAY_S
-        if own > 0:
-            last_mine = max(last_mine, own - 1)
-            recent_mine[0] += now_hour - (own - 1) <= 24
-            recent_mine[1] += now_hour - (own - 1) <= 168
-        if ago < 30 * DAY_S:
-            met[0] += 1
-            mine[0] += own > 0
-        if ago < 90 * DAY_S:
-            met[1] += 1
-            mine[1] += own > 0
-        met[2] += 1
-        mine[2] += own > 0
-    values = np.full(_COUNT, np.nan, np.float32)
-    values[0:4] = made
-    values[4] = hours(moment.now - newest) if newest > -_INF else np.nan
+def _made(moment: Moment, read: Read, count: int, values: NDArray[np.float32]) -> None:
+    """What becomes of the author's posts with time: from author_posts_7d to author_met."""
+    week, month, quarter, old, old_met = 0, 0, 0, 0, 0
+    for at in range(count):
+        age = moment.now - read.created[at]
+        week += age < 7 * DAY_S
+        month += age < 30 * DAY_S
+        quarter += age < 90 * DAY_S
+        between = 7 * DAY_S <= age < 90 * DAY_S
+        old += between
+        old_met += between and read.first[at] <= moment.now
+    values[0], values[1], values[2], values[3] = week, month, quarter, read.open_month[count] if count else 0
+    values[4] = hours(moment.now - read.created[count - 1]) if count else np.nan
     values[5] = (old_met + 1.0) / (old + 2.0)
-    values[7:11] = engaged_1h
-    if count:
-        mean = total / count
-        values[6] = hours(moment.now - last)
-        values[11] = crowd / count
-        values[12] = mean
-        values[13] = np.sqrt(max(squares / count - mean * mean, 0.0))
-    for span in range(3):
-        values[16 + span] = (mine[span] + 0.2 * _DRAWN) / (met[span] + _DRAWN)
-    values[19] = mine[0] / (past.counts[2] + 1.0)
-    values[20] = mine[1] / (past.counts[3] + 1.0)
-    values[21] = max(now_hour - last_mine, 0) if last_mine >= 0 else np.nan
-    values[22:24] = recent_mine
-    values[24:26] = back
-    return Profile(values, delays)
 
 
 @inner
-def fill(profile: Profile, past: Past, age_s: float, row: NDArray[np.float32]) -> None:
-    """`row`: shape (SIGNALS,). O(1)."""
-    row[:] = profile.values
+def _met(columns: Columns, moment: Moment, read: Read, count: int, profile: Profile) -> None:
+    """From author_met_ago to author_spread, and the delays."""
+    values, delays = profile.values, profile.delays
+    last, crowd, total, squares, met = -_INF, 0.0, 0.0, 0.0, 0
+    hour, quarter, day, week = 0, 0, 0, 0
+    delays[:] = 0
+    for at in range(count):
+        if read.first[at] > moment.now:
+            continue
+        ago, delay, post = moment.now - read.first[at], read.delay[at], read.posts[at]
+        last = max(last, columns.last[post])
+        crowd += columns.engaged[post]
+        delays[bin_of(delay)] += 1
+        total, squares, met = total + delay, squares + delay * delay, met + 1
+        hour += ago < HOUR_S
+        quarter += ago < 6 * HOUR_S
+        day += ago < DAY_S
+        week += ago < 7 * DAY_S
+    values[6], values[11], values[12], values[13] = np.nan, np.nan, np.nan, np.nan
+    values[7], values[8], values[9], values[10] = hour, quarter, day, week
+    if met:
+        add_up(delays)
+        mean = total / met
+        values[6], values[11], values[12] = hours(moment.now - last), crowd / met, mean
+        values[13] = np.sqrt(max(squares / met - mean * mean, 0.0))
+
+
+@inner
+def _mine(moment: Moment, past: Past, read: Read, count: int, values: NDArray[np.float32]) -> None:
+    """From share_30d to viewer_met_7d."""
+    now_hour, last, day, week = int(moment.now // HOUR_S), -1, 0, 0
+    month, quarter, every, my_month, my_quarter, mine = 0, 0, 0, 0, 0, 0
+    for at in range(count):
+        if read.first[at] > moment.now:
+            continue
+        ago, own = moment.now - read.first[at], read.own[at]
+        every += 1
+        month += ago < 30 * DAY_S
+        quarter += ago < 90 * DAY_S
+        if own > 0:
+            last = max(last, own - 1)
+            day += now_hour - (own - 1) <= 24
+            week += now_hour - (own - 1) <= 168
+            mine += 1
+            my_month += ago < 30 * DAY_S
+            my_quarter += ago < 90 * DAY_S
+    values[16] = (my_month + 0.2 * _DRAWN) / (month + _DRAWN)
+    values[17] = (my_quarter + 0.2 * _DRAWN) / (quarter + _DRAWN)
+    values[18] = (mine + 0.2 * _DRAWN) / (every + _DRAWN)
+    values[19], values[20] = my_month / (past.counts[2] + 1.0), my_quarter / (past.counts[3] + 1.0)
+    values[21] = max(now_hour - last, 0) if last >= 0 else np.nan
+    values[22], values[23] = day, week
+
+
+@inner
+def profile_of(
+    columns: Columns, moment: Moment, past: Past, read: Read, count: int, back: NDArray[np.float64], profile: Profile
+) -> None:
+    """Of the author whose `count` posts were read. O(posts)."""
+    _made(moment, read, count, profile.values)
+    _met(columns, moment, read, count, profile)
+    _mine(moment, past, read, count, profile.values)
+    profile.values[24], profile.values[25] = back[0], back[1]
+
+
+@inner
+def fill(profile: Profile, past: Past, age_s: float, out: NDArray[np.float32], row: int, first: int) -> None:
+    """SIGNALS of a row, from column `first` on. O(1)."""
+    for at in range(_COUNT):
+        out[row, first + at] = profile.values[at]
     at = delay_bin(age_s)
-    row[14] = hazard(profile.delays, at)
-    row[15] = hazard(past.delays, at)
+    out[row, first + 14] = hazard(profile.delays, at)
+    out[row, first + 15] = hazard(past.delays, at)

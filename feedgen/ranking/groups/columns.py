@@ -14,6 +14,8 @@ SPAN_DAYS: Final = 365.0
 """How far back an author's posts are read."""
 AUTHOR_POSTS: Final = 128
 """And how many of them at most, the newest."""
+FADING_S: Final = 60.0 * DAY_S
+"""In which what became of an author's post counts half as much."""
 DELAYS: Final = 40
 """Bins of the time from a post to an engagement with it: a quarter of ln(1 + hours) each, the last one open."""
 
@@ -67,6 +69,31 @@ class Scratch(NamedTuple):
     cell: NDArray[np.int32]
 
 
+class Read(NamedTuple):
+    """The posts of one author that are read, oldest first, side by side; of as many entries as there are.
+
+    `created`, `first` (s), `own`: of the post, as in Columns and Scratch. `delay`: ln(1 + h) from the post to its first
+    engagement, `weight` what that counts, fading; of posts that are engaged with. `met`, `open_month`: of the first n
+    posts how many somebody engaged with, and how many of 30 days nobody did (AUTHOR_POSTS + 1).
+    """
+
+    posts: NDArray[np.int32]
+    created: NDArray[np.float64]
+    first: NDArray[np.float64]
+    own: NDArray[np.int32]
+    delay: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    met: NDArray[np.int32]
+    open_month: NDArray[np.int32]
+
+
+@inner
+def room_to_read() -> Read:
+    """For one author after the other: making room took most of the time of an author of few posts."""
+    numbers, times = np.zeros((4, AUTHOR_POSTS + 1), np.int32), np.zeros((4, AUTHOR_POSTS))
+    return Read(*(numbers[0], times[0], times[1], numbers[1], times[2], times[3], numbers[2], numbers[3]))
+
+
 @inner
 def hours(seconds: float) -> float:
     """At least 0."""
@@ -74,24 +101,39 @@ def hours(seconds: float) -> float:
 
 
 @inner
+def bin_of(delay: float) -> int:
+    """The bin of DELAYS that a time from a post to an engagement is in, given as ln(1 + h)."""
+    return min(int(4.0 * delay), DELAYS - 1)
+
+
+@inner
 def delay_bin(seconds: float) -> int:
-    """The bin of DELAYS that a time from a post to an engagement is in."""
-    return min(int(4.0 * np.log1p(max(seconds, 0.0) / HOUR_S)), DELAYS - 1)
+    """The same of seconds."""
+    return bin_of(np.log1p(max(seconds, 0.0) / HOUR_S))
+
+
+@inner
+def add_up(delays: NDArray[np.int64]) -> None:
+    """From how many engagements took as long as each bin says to how many took that long or longer."""
+    for at in range(DELAYS - 2, -1, -1):
+        delays[at] += delays[at + 1]
 
 
 @inner
 def hazard(delays: NDArray[np.int64], at: int) -> float:
-    """Of the engagements that took as long as bin `at` says, or longer, the share in it and the next; NaN for none."""
-    left = delays[at:].sum()
-    return delays[at : at + 2].sum() / left if left > 0 else np.nan
+    """Of the engagements that took as long as bin `at` says, or longer, the share in it and the next; NaN for none.
+
+    `delays`: added up, with two more bins of nothing.
+    """
+    return (delays[at] - delays[at + 2]) / delays[at] if delays[at] > 0 else np.nan
 
 
 @inner
-def read_posts(columns: Columns, moment: Moment, author: int) -> NDArray[np.int32]:
+def read_posts(columns: Columns, scratch: Scratch, moment: Moment, author: int, into: Read) -> int:
     """The author's newest posts, AUTHOR_POSTS at most, without the deleted ones, that were created from `oldest` to
-    `now`; oldest first, a copy."""
+    `now`; how many there are."""
     recent: NDArray[np.int32] = list_of(columns.recent, author)
-    created, kept = columns.created, np.empty(AUTHOR_POSTS, np.int32)
+    created, posts = columns.created, into.posts
     at, count = len(recent), 0
     while at > 0 and count < AUTHOR_POSTS:
         at -= 1
@@ -100,5 +142,17 @@ def read_posts(columns: Columns, moment: Moment, author: int) -> NDArray[np.int3
             break
         if created[post] <= moment.now and not columns.deleted[post]:
             count += 1
-            kept[AUTHOR_POSTS - count] = post
-    return kept[AUTHOR_POSTS - count :]
+            posts[AUTHOR_POSTS - count] = post
+    met, open_month = 0, 0
+    for at in range(count):
+        post = posts[AUTHOR_POSTS - count + at]
+        posts[at] = post
+        into.created[at], into.first[at], into.own[at] = created[post], columns.first[post], scratch.own[post]
+        known = columns.first[post] <= moment.now
+        met += known
+        open_month += (not known) and moment.now - created[post] < 30 * DAY_S
+        into.met[at + 1], into.open_month[at + 1] = met, open_month
+        if known:
+            into.delay[at] = np.log1p(hours(columns.first[post] - created[post]))
+            into.weight[at] = 2.0 ** (-(moment.now - columns.first[post]) / FADING_S)
+    return count

@@ -37,6 +37,7 @@ SIGNALS: Final = (
     _count("near_1d", "of all these kinds, by users whom the viewer follows, within a day"),
     _count("near_7d", "the same within 7 days"),
 )
+_COUNT: Final = len(SIGNALS)
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
 
@@ -45,27 +46,30 @@ _WEEK_HOURS: Final = WINDOWS["7d"]
 def count(
     by_post: Spans,
     near: NDArray[np.bool_],
-    viewer: int,
     now_hour: int,
     posts: NDArray[np.int32],
     out: NDArray[np.float32],
+    first: int,
 ) -> None:
-    """`near`: by user, whether the viewer follows them. `out`: shape (posts, SIGNALS). O(engagements with `posts`)."""
-    out[:] = 0.0
+    """SIGNALS of each post, a row of `out`, from column `first` on. O(engagements with `posts`).
+
+    `near`: by user, whether the viewer follows them; it is False for the viewer.
+    """
     for at in range(len(posts)):
-        row = out[at]
+        for column in range(first, first + _COUNT):
+            out[at, column] = 0.0
         for value in list_of(by_post, posts[at]):
             kind = value >> 1 & KIND_MASK
             if kind >= _READ:
                 continue
             sign, who, age = 1 - 2 * (value & BACK), value >> POST_SHIFT, now_hour - (value >> 5 & HOUR_MASK)
-            by_followee = near[who] and who != viewer
-            row[_EVER + kind] += sign
+            by_followee = near[who]
+            out[at, first + _EVER + kind] += sign
             if by_followee:
-                row[_NEAR + kind] += sign
+                out[at, first + _NEAR + kind] += sign
             if age <= _WEEK_HOURS:
-                row[_WEEK + kind] += sign
-                row[_NEAR_WEEK] += sign * by_followee
+                out[at, first + _WEEK + kind] += sign
+                out[at, first + _NEAR_WEEK] += sign * by_followee
             if age <= _DAY_HOURS:
-                row[_DAY + kind] += sign
-                row[_NEAR_DAY] += sign * by_followee
+                out[at, first + _DAY + kind] += sign
+                out[at, first + _NEAR_DAY] += sign * by_followee

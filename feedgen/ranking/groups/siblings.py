@@ -1,11 +1,11 @@
 """The post, and the author's posts around it: which of them are engaged with already, and when."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Scratch, Signal, hours
+from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Read, Signal, hours
 from feedgen.ranking.groups.compiled import inner
 from feedgen.ranking.groups.viewer import Past
 
@@ -56,17 +56,17 @@ _COUNT: Final = len(SIGNALS)
 
 
 @inner
-def place_of(columns: Columns, posts: NDArray[np.int32], post: int) -> int:
-    """Where the post stands in `posts`, oldest first; −1 if it is not there. O(log posts)."""
-    created, low, high = columns.created, 0, len(posts)
+def _place_of(read: Read, count: int, created: float, post: int) -> int:
+    """Where the post stands among those read; −1 if it is not there. O(log posts)."""
+    low, high = 0, count
     while low < high:
         middle = (low + high) >> 1
-        if created[posts[middle]] < created[post]:
+        if read.created[middle] < created:
             low = middle + 1
         else:
             high = middle
-    while low < len(posts) and created[posts[low]] == created[post]:
-        if posts[low] == post:
+    while low < count and read.created[low] == created:
+        if read.posts[low] == post:
             return low
         low += 1
     return -1
@@ -78,92 +78,103 @@ def _ago(moment: Moment, ts: float) -> float:
 
 
 @inner
-def _neighbour(
-    columns: Columns, scratch: Scratch, moment: Moment, post: int, other: int, row: NDArray[np.float32]
-) -> None:
-    row[0] = abs(columns.created[post] - columns.created[other]) / HOUR_S
-    row[1] = _ago(moment, columns.first[other])
-    row[2] = scratch.own[other] > 0
+def _passed(moment: Moment, read: Read, count: int, place: int, created: float) -> int:
+    """How many others were first engaged with after `created`."""
+    found = 0
+    for at in range(count):
+        found += created < read.first[at] <= moment.now
+    return int(found - (created < read.first[place] <= moment.now))
 
 
 @inner
-def _around(
-    columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[np.int32], place: int, row: NDArray[np.float32]
-) -> None:
-    """From hour_posts to day_mine_ago."""
-    created, now_hour = columns.created, moment.now // HOUR_S
-    at_post, found = created[posts[place]], np.zeros((2, 5))  # posts, met, mine; when one was met last, and mine
-    found[:, 3], found[:, 4] = -_INF, -1
+def _neighbour(moment: Moment, read: Read, place: int, other: int, out: NDArray[np.float32], row: int, at: int) -> None:
+    out[row, at] = abs(read.created[place] - read.created[other]) / HOUR_S
+    out[row, at + 1] = _ago(moment, read.first[other])
+    out[row, at + 2] = read.own[other] > 0
+
+
+class _Near(NamedTuple):
+    """Posts around one: how many, how many met, and by the viewer; when one was met last, and by the viewer (hour)."""
+
+    posts: int
+    met: int
+    mine: int
+    last: float
+    last_mine: int
+
+
+@inner
+def _near(moment: Moment, read: Read, count: int, place: int, span_s: float) -> _Near:
+    posts, met, mine, last, last_mine, created = 0, 0, 0, -_INF, -1, read.created[place]
     for step in (-1, 1):
         at, steps = place + step, 0
-        while 0 <= at < len(posts) and steps < _STEPS:
-            post = posts[at]
-            apart = abs(created[post] - at_post)
-            if apart > DAY_S:
-                break
+        while 0 <= at < count and steps < _STEPS and abs(read.created[at] - created) <= span_s:
+            posts += 1
+            if read.first[at] <= moment.now:
+                met += 1
+                last = max(last, read.first[at])
+            if read.own[at] > 0:
+                mine += 1
+                last_mine = max(last_mine, read.own[at] - 1)
             at, steps = at + step, steps + 1
-            for span in range(int(apart > HOUR_S), 2):
-                found[span, 0] += 1
-                if columns.first[post] <= moment.now:
-                    found[span, 1] += 1
-                    found[span, 3] = max(found[span, 3], columns.first[post])
-                if scratch.own[post] > 0:
-                    found[span, 2] += 1
-                    found[span, 4] = max(found[span, 4], scratch.own[post] - 1)
-    for span in range(2):
-        row[5 * span : 5 * span + 3] = found[span, :3]
-        row[5 * span + 3] = _ago(moment, found[span, 3])
-        row[5 * span + 4] = max(now_hour - found[span, 4], 0) if found[span, 4] >= 0 else np.nan
+    return _Near(posts, met, mine, last, last_mine)
 
 
 @inner
-def _burst(columns: Columns, moment: Moment, posts: NDArray[np.int32], place: int, row: NDArray[np.float32]) -> None:
-    created, met, before, length = columns.created, -_INF, 0, 1
+def _put_near(moment: Moment, near: _Near, out: NDArray[np.float32], row: int, at: int) -> None:
+    out[row, at], out[row, at + 1], out[row, at + 2] = near.posts, near.met, near.mine
+    out[row, at + 3] = _ago(moment, near.last)
+    out[row, at + 4] = max(moment.now // HOUR_S - near.last_mine, 0) if near.last_mine >= 0 else np.nan
+
+
+@inner
+def _burst(moment: Moment, read: Read, count: int, place: int, out: NDArray[np.float32], row: int, first: int) -> None:
+    met, before, length = -_INF, 0, 1
     for step in (-1, 1):
         at, steps = place, 0
-        while 0 <= at + step < len(posts) and steps < _STEPS:
-            if abs(created[posts[at + step]] - created[posts[at]]) >= _PAUSE_S:
+        while 0 <= at + step < count and steps < _STEPS:
+            if abs(read.created[at + step] - read.created[at]) >= _PAUSE_S:
                 break
             at, steps = at + step, steps + 1
-            if columns.first[posts[at]] <= moment.now:
-                met = max(met, columns.first[posts[at]])
+            if read.first[at] <= moment.now:
+                met = max(met, read.first[at])
         length += steps
         before += steps * (step < 0)
-    row[0], row[1], row[2] = length, before, _ago(moment, met)
+    out[row, first], out[row, first + 1], out[row, first + 2] = length, before, _ago(moment, met)
 
 
 @inner
 def fill(
     columns: Columns,
-    scratch: Scratch,
     moment: Moment,
     past: Past,
-    posts: NDArray[np.int32],
+    read: Read,
+    count: int,
     post: int,
-    row: NDArray[np.float32],
+    out: NDArray[np.float32],
+    row: int,
+    first: int,
 ) -> None:
-    """`row`: shape (SIGNALS,); `posts`: the author's, oldest first. O(posts)."""
-    row[:] = np.nan
-    age_s = max(moment.now - columns.created[post], 0.0)
-    row[0] = age_s / HOUR_S
-    row[1] = past.since[min(int(age_s // HOUR_S), len(past.since) - 1)]
-    row[2] = columns.engaged[post]
-    row[3] = _ago(moment, columns.first[post])
-    row[4] = hours(moment.now - columns.last[post]) if columns.last[post] > -_INF else np.nan
-    place = place_of(columns, posts, post)
+    """SIGNALS of a row, from column `first` on; the author's `count` posts were read. O(posts)."""
+    created = columns.created[post]
+    age_s = max(moment.now - created, 0.0)
+    out[row, first] = age_s / HOUR_S
+    out[row, first + 1] = past.since[min(int(age_s // HOUR_S), len(past.since) - 1)]
+    out[row, first + 2] = columns.engaged[post]
+    out[row, first + 3] = _ago(moment, columns.first[post])
+    out[row, first + 4] = hours(moment.now - columns.last[post]) if columns.last[post] > -_INF else np.nan
+    for at in range(first + 5, first + _COUNT):
+        out[row, at] = np.nan
+    place = _place_of(read, count, created, post)
     if place < 0:
         return
-    newer_met, older_open, passed = 0, 0, 0
-    for at in range(len(posts)):
-        first = columns.first[posts[at]]
-        known = first <= moment.now
-        newer_met += at > place and known
-        older_open += at < place and not known and moment.now - columns.created[posts[at]] < 30 * DAY_S
-        passed += at != place and known and first > columns.created[post]
-    row[5], row[6], row[7], row[8] = len(posts) - 1 - place, newer_met, older_open, passed
+    out[row, first + 5], out[row, first + 6] = count - 1 - place, read.met[count] - read.met[place + 1]
+    out[row, first + 7] = read.open_month[place]
+    out[row, first + 8] = _passed(moment, read, count, place, created)
     if place > 0:
-        _neighbour(columns, scratch, moment, post, posts[place - 1], row[9:12])
-    if place + 1 < len(posts):
-        _neighbour(columns, scratch, moment, post, posts[place + 1], row[12:15])
-    _around(columns, scratch, moment, posts, place, row[15:25])
-    _burst(columns, moment, posts, place, row[25:28])
+        _neighbour(moment, read, place, place - 1, out, row, first + 9)
+    if place + 1 < count:
+        _neighbour(moment, read, place, place + 1, out, row, first + 12)
+    _put_near(moment, _near(moment, read, count, place, HOUR_S), out, row, first + 15)
+    _put_near(moment, _near(moment, read, count, place, DAY_S), out, row, first + 20)
+    _burst(moment, read, count, place, out, row, first + 25)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups import author, ranks, siblings, topics, viewer
-from feedgen.ranking.groups.columns import Columns, Moment, Scratch, Signal, read_posts
+from feedgen.ranking.groups.columns import Columns, Moment, Scratch, Signal, read_posts, room_to_read
 from feedgen.ranking.groups.compiled import compiled, inner
 
 GROUPS: Final = (viewer, author, siblings, topics, ranks)
@@ -17,11 +17,13 @@ _TOPICS: Final = _SIBLINGS + len(siblings.SIGNALS)
 _RANKS: Final = _TOPICS + len(topics.SIGNALS)
 _NAMES: Final = tuple(signal.name for signal in SIGNALS)
 _RANKED: Final = np.array([_NAMES.index(name) for name, _ in ranks.RANKED])
-_SIGNS: Final = np.array([float(sign) for _, sign in ranks.RANKED])
+_SIGNS: Final = np.array([sign for _, sign in ranks.RANKED])
+_TOPICS_AT_FIRST: Final = 64
 
 _past_of, _forget_past, _fill_viewer = viewer.past_of, viewer.forget, viewer.fill
 _back_of, _profile_of, _fill_author = author.back_of, author.profile_of, author.fill
 _told_of, _forget_topics, _fill_topics = topics.told_of, topics.forget, topics.fill
+_room_for_profile, _room_to_tell = author.room_for_profile, topics.room_to_tell
 _fill_siblings, _fill_rank = siblings.fill, ranks.fill
 
 
@@ -63,24 +65,30 @@ def sweep(
     followees: int,
     posts: NDArray[np.int32],
     out: NDArray[np.float32],
+    first: int,
 ) -> None:
-    """`out`: shape (posts, SIGNALS). O(what the viewer engaged with + posts read of the candidates' authors)."""
-    past = _past_of(columns, scratch, moment, reader)
-    by = _by_author(columns, scratch, posts)
-    _fill_viewer(moment, past, followees, out[:, :_AUTHOR])
-    back = _back_of(columns, scratch, moment, read_posts(columns, moment, reader), len(by.authors))
+    """SIGNALS of each post, a row of `out`, from column `first` on.
+
+    O(what the viewer engaged with + posts read of the candidates' authors).
+    """
+    past, read = _past_of(columns, scratch, moment, reader), room_to_read()
+    by, profile, told = _by_author(columns, scratch, posts), _room_for_profile(), _room_to_tell(_TOPICS_AT_FIRST)
+    _fill_viewer(moment, past, followees, out, first)
+    own = read_posts(columns, scratch, moment, reader, read)
+    back = _back_of(columns, scratch, moment, read.posts[:own], len(by.authors))
     for number in range(len(by.authors)):
-        read = read_posts(columns, moment, by.authors[number])
-        profile = _profile_of(columns, scratch, moment, past, read, back[number])
-        told = _told_of(columns, scratch, moment, read)
-        for at in by.order[by.bounds[number] : by.bounds[number + 1]]:
-            post, row = posts[at], out[at]
-            _fill_author(profile, past, moment.now - columns.created[post], row[_AUTHOR:_SIBLINGS])
-            _fill_siblings(columns, scratch, moment, past, read, post, row[_SIBLINGS:_TOPICS])
-            _fill_topics(columns, scratch, moment, told, post, row[_TOPICS:_RANKS])
-        _forget_topics(scratch, told)
+        count = read_posts(columns, scratch, moment, by.authors[number], read)
+        _profile_of(columns, moment, past, read, count, back[number], profile)
+        told, about = _told_of(columns, scratch, moment, read, count, told)
+        for place in range(by.bounds[number], by.bounds[number + 1]):
+            at = by.order[place]
+            post = posts[at]
+            _fill_author(profile, past, moment.now - columns.created[post], out, at, first + _AUTHOR)
+            _fill_siblings(columns, moment, past, read, count, post, out, at, first + _SIBLINGS)
+            _fill_topics(columns, scratch, moment, told, post, out, at, first + _TOPICS)
+        _forget_topics(scratch, told, about)
     for place in range(len(_RANKED)):
-        _fill_rank(_SIGNS[place] * out[:, _RANKED[place]].astype(np.float64), out[:, _RANKS + place])
+        _fill_rank(out, first + _RANKED[place], _SIGNS[place], first + _RANKS + place)
     for one in by.authors:
         scratch.slot[one] = 0
     _forget_past(columns, scratch, past)

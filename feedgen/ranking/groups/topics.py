@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Scratch, Signal, hours
+from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Read, Scratch, Signal, hours
 from feedgen.ranking.groups.compiled import inner
 
 _INF: Final = float("inf")
@@ -52,7 +52,6 @@ SIGNALS: Final = (
     ),
     Signal("viewer_topics_ago", "h", 0, _INF, "not with all", "the same of the topic for which it is longest"),
 )
-_FADING_S: Final = 60.0 * DAY_S
 _COUNT: Final = len(SIGNALS)
 
 
@@ -60,53 +59,61 @@ _WEIGHT, _MINE, _DELAY, _LAST, _OPEN, _POSTS, _MET = range(7)
 
 
 class Told(NamedTuple):
-    """What became of one author's posts. `used`: the topics, by number. `sums`: shape (topics, 7), one array as it is
-    made anew for each author: fading sums over posts that were engaged with (_WEIGHT, the viewer's: _MINE, _DELAY),
-    when one was first engaged with last (_LAST, s), and counts (_OPEN, _POSTS, _MET)."""
+    """What became of one author's posts. `used`: the topics, by number. `sums`: shape (topics, 7): fading sums over
+    posts that were engaged with (_WEIGHT, the viewer's: _MINE, _DELAY), when one was first engaged with last (_LAST,
+    s), and counts (_OPEN, _POSTS, _MET)."""
 
     used: NDArray[np.int32]
     sums: NDArray[np.float64]
 
 
 @inner
-def told_of(columns: Columns, scratch: Scratch, moment: Moment, posts: NDArray[np.int32]) -> Told:
-    """And marks `cell`. O(topics of the posts)."""
+def room_to_tell(topics: int) -> Told:
+    """For so many topics, of one author after the other."""
+    return Told(np.empty(topics, np.int32), np.empty((topics, 7)))
+
+
+@inner
+def told_of(columns: Columns, scratch: Scratch, moment: Moment, read: Read, posts: int, told: Told) -> tuple[Told, int]:
+    """And marks `cell`; how many topics there are. `told`, or a larger one. O(topics of the posts)."""
     cell, most = scratch.cell, 0
-    for post in posts:
-        most += columns.topic_count[post]
-    used, sums, count = np.empty(most, np.int32), np.empty((most, 7)), 0
-    for post in posts:
-        first = columns.first[post]
-        known = first <= moment.now
-        weight = 2.0 ** (-(moment.now - first) / _FADING_S) if known else 0.0
-        delay = weight * np.log1p(hours(first - columns.created[post])) if known else 0.0
-        for at in range(columns.topic_at[post], columns.topic_at[post] + columns.topic_count[post]):
-            topic = columns.topics[at]
+    for at in range(posts):
+        most += columns.topic_count[read.posts[at]]
+    if most > len(told.used):
+        told = room_to_tell(2 * most)
+    used, sums, count = told.used, told.sums, 0
+    for at in range(posts):
+        post, first = read.posts[at], read.first[at]
+        known, mine = first <= moment.now, read.own[at] > 0
+        opened = (not known) and moment.now - read.created[at] < 30 * DAY_S
+        weight = read.weight[at] if known else 0.0
+        delay = weight * read.delay[at] if known else 0.0
+        for place in range(columns.topic_at[post], columns.topic_at[post] + columns.topic_count[post]):
+            topic = columns.topics[place]
             if cell[topic] == 0:
                 used[count] = topic
-                sums[count] = 0.0
+                for part in range(7):
+                    sums[count, part] = 0.0
                 sums[count, _LAST] = -_INF
                 count += 1
                 cell[topic] = count
             number = cell[topic] - 1
-            row = sums[number]
-            row[_POSTS] += 1
-            row[_MET] += known
+            sums[number, _POSTS] += 1
+            sums[number, _MET] += known
+            sums[number, _OPEN] += opened
+            sums[number, _WEIGHT] += weight
+            sums[number, _MINE] += weight * mine
+            sums[number, _DELAY] += delay
             if known:
-                row[_WEIGHT] += weight
-                row[_MINE] += weight * (scratch.own[post] > 0)
-                row[_DELAY] += delay
-                row[_LAST] = max(row[_LAST], first)
-            elif moment.now - columns.created[post] < 30 * DAY_S:
-                row[_OPEN] += 1
-    return Told(used[:count], sums)
+                sums[number, _LAST] = max(sums[number, _LAST], first)
+    return told, count
 
 
 @inner
-def forget(scratch: Scratch, told: Told) -> None:
+def forget(scratch: Scratch, told: Told, count: int) -> None:
     """Take back what `told_of` marked."""
-    for topic in told.used:
-        scratch.cell[topic] = 0
+    for number in range(count):
+        scratch.cell[told.used[number]] = 0
 
 
 @inner
@@ -115,34 +122,51 @@ def _share(told: Told, number: int) -> float:
 
 
 @inner
-def fill(columns: Columns, scratch: Scratch, moment: Moment, told: Told, post: int, row: NDArray[np.float32]) -> None:
-    """`row`: shape (SIGNALS,). O(topics of the post)."""
-    row[:] = np.nan
+def _of_author(told: Told, moment: Moment, number: int, out: NDArray[np.float32], row: int, first: int) -> None:
+    """From topic_weight to topic_met."""
+    sums = told.sums
+    out[row, first + 3], out[row, first + 6] = sums[number, _WEIGHT], sums[number, _OPEN]
+    out[row, first + 7] = (sums[number, _MET] + 1.0) / (sums[number, _POSTS] + 2.0)
+    if sums[number, _WEIGHT] > 0.0:
+        out[row, first + 4] = sums[number, _DELAY] / sums[number, _WEIGHT]
+        out[row, first + 5] = hours(moment.now - sums[number, _LAST])
+
+
+@inner
+def fill(
+    columns: Columns,
+    scratch: Scratch,
+    moment: Moment,
+    told: Told,
+    post: int,
+    out: NDArray[np.float32],
+    row: int,
+    first: int,
+) -> None:
+    """SIGNALS of a row, from column `first` on. O(topics of the post)."""
     count = int(columns.topic_count[post])
-    row[0] = count
+    out[row, first] = count
+    for at in range(first + 1, first + _COUNT):
+        out[row, at] = np.nan
     if count == 0:
         return
-    now_hour, rarest, shares, liking, longest = int(moment.now // HOUR_S), -1, 0.0, 0.0, 0
+    now_hour, rarest, shares, liking, longest, rarely = int(moment.now // HOUR_S), -1, 0.0, 0.0, 0, 0.0
     start = columns.topic_at[post]
     for at in range(start, start + count):
         topic = columns.topics[at]
+        liked = np.log((scratch.met[topic] + 0.5) / (columns.about[topic] + 5.0))
         if rarest < 0 or columns.about[topic] <= columns.about[rarest]:
-            rarest = topic
+            rarest, rarely = topic, liked
         shares += _share(told, scratch.cell[topic] - 1)
-        liking += np.log((scratch.met[topic] + 0.5) / (columns.about[topic] + 5.0))
+        liking += liked
         hour = scratch.met_hour[topic]
         longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
     number = scratch.cell[rarest] - 1
-    row[1], row[2] = _share(told, number), shares / count
+    out[row, first + 1], out[row, first + 2] = _share(told, number), shares / count
     if number >= 0:
-        sums = told.sums[number]
-        row[3], row[6] = sums[_WEIGHT], sums[_OPEN]
-        row[7] = (sums[_MET] + 1.0) / (sums[_POSTS] + 2.0)
-        if sums[_WEIGHT] > 0.0:
-            row[4], row[5] = sums[_DELAY] / sums[_WEIGHT], hours(moment.now - sums[_LAST])
-    row[8] = liking / count
-    row[9] = np.log((scratch.met[rarest] + 0.5) / (columns.about[rarest] + 5.0))
+        _of_author(told, moment, number, out, row, first)
+    out[row, first + 8], out[row, first + 9] = liking / count, rarely
     if scratch.met_hour[rarest] > 0:
-        row[10] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
+        out[row, first + 10] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
     if longest >= 0:
-        row[11] = longest
+        out[row, first + 11] = longest

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, DELAYS, HOUR_S, Columns, Moment, Scratch, Signal, delay_bin
+from feedgen.ranking.groups.columns import DAY_S, DELAYS, HOUR_S, Columns, Moment, Scratch, Signal, add_up, delay_bin
 from feedgen.ranking.groups.compiled import inner
 from feedgen.state.engagement import BACK, HOUR_MASK, POST_SHIFT
 from feedgen.state.lists import list_of
@@ -26,6 +26,7 @@ SIGNALS: Final = (
     Signal("followees", "users", 0, _INF, "never", "whom the viewer follows"),
     Signal("candidates", "posts", 1, _INF, "never", "of the viewer, in stage two"),
 )
+_COUNT: Final = len(SIGNALS)
 _FADING_DAYS: Final = 90.0
 _FADING_UNIT: Final = 1024.0
 _MONTH_HOURS: Final = 720
@@ -34,7 +35,7 @@ _SPANS_HOURS: Final = (24, 168, 720, 2160)
 
 class Past(NamedTuple):
     """What the viewer engaged with. `since`: by hours ago up to 720, in how many posts' case the last engagement was no
-    longer ago. `delays`: how old posts were then, by bin, fading; `mean_delay` in ln(1 + h)."""
+    longer ago. `delays`: how old posts were then, fading, for `hazard`; `mean_delay` in ln(1 + h)."""
 
     entries: NDArray[np.int64]
     since: NDArray[np.int64]
@@ -72,7 +73,7 @@ def past_of(columns: Columns, scratch: Scratch, moment: Moment, viewer: int) -> 
         own[post] = max(own[post], hour + 1)
     now_hour = int(moment.now // HOUR_S)
     since, counts = np.zeros(_MONTH_HOURS + 1, np.int64), np.zeros(len(_SPANS_HOURS) + 1, np.int64)
-    delays, weighted, weights, latest = np.zeros(DELAYS, np.int64), 0.0, 0.0, -1
+    delays, weighted, weights, latest = np.zeros(DELAYS + 2, np.int64), 0.0, 0.0, -1
     for entry in entries:
         post, hour = entry >> POST_SHIFT, (entry >> 5) & HOUR_MASK
         if own[post] != hour + 1:
@@ -96,6 +97,7 @@ def past_of(columns: Columns, scratch: Scratch, moment: Moment, viewer: int) -> 
             weights += weight
     for entry in entries:
         own[entry >> POST_SHIFT] = abs(own[entry >> POST_SHIFT])
+    add_up(delays)
     idle = float(max(now_hour - latest, 0)) if latest >= 0 else np.nan
     mean = (weighted / weights + 0.5) / 4.0 if weights > 0.0 else np.nan
     return Past(entries, np.cumsum(since), counts, idle, delays, mean)
@@ -113,15 +115,17 @@ def forget(columns: Columns, scratch: Scratch, past: Past) -> None:
 
 
 @inner
-def fill(moment: Moment, past: Past, followees: int, rows: NDArray[np.float32]) -> None:
-    """`rows`: shape (posts, SIGNALS). O(posts)."""
-    now = moment.now
-    for row in rows:
-        row[0] = now % DAY_S / HOUR_S
-        row[1] = (now // DAY_S + 3.0) % 7.0
-        row[2] = now / DAY_S % 365.25
-        row[3] = past.idle
-        row[4:9] = past.counts
-        row[9] = past.mean_delay
-        row[10] = followees
-        row[11] = len(rows)
+def fill(moment: Moment, past: Past, followees: int, out: NDArray[np.float32], first: int) -> None:
+    """SIGNALS of all rows, from column `first` on. O(rows)."""
+    values, now = np.empty(_COUNT, np.float32), moment.now
+    values[0] = now % DAY_S / HOUR_S
+    values[1] = (now // DAY_S + 3.0) % 7.0
+    values[2] = now / DAY_S % 365.25
+    values[3] = past.idle
+    values[4:9] = past.counts
+    values[9] = past.mean_delay
+    values[10] = followees
+    values[11] = len(out)
+    for row in range(len(out)):
+        for at in range(_COUNT):
+            out[row, first + at] = values[at]
