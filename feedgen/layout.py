@@ -63,6 +63,7 @@ def columns_of(state: State, ranking: config.Ranking, epoch: Epoch) -> Columns:
             talk=epoch.talk,
             pool=_pool(state, epoch),
             authors=np.column_stack((epoch.author_rate, ln(epoch.author_rate), ln1p(epoch.followers))),
+            below=_below(epoch.followers),
             rarity=rare,
             topics_alive=alive,
         ),
@@ -71,6 +72,11 @@ def columns_of(state: State, ranking: config.Ranking, epoch: Epoch) -> Columns:
             *(_left(span * 24, int(min(epoch.hour + 2, _HALF_LIVES * span * 24 + 2))) for span in days),
         ),
     )
+
+
+def _below(followers: NDArray[np.int64]) -> NDArray[np.float64]:
+    below: NDArray[np.float64] = (np.cumsum(followers) - followers) / max(followers.sum(), 1)
+    return below
 
 
 def _pool(state: State, epoch: Epoch) -> Pool:

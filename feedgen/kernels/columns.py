@@ -64,7 +64,7 @@ class Shared(NamedTuple):
     """What the viewers of one (watermark, hour) share: see selection.epoch.Epoch, and Taste for the last two.
 
     `authors`: shape (users, 3), what is asked of an author, side by side: the rate, its logarithm, and that of 1 +
-    followers.
+    followers. `below`: by user, which share of all follows are of users numbered below.
     """
 
     popularity: NDArray[np.int64]
@@ -73,6 +73,7 @@ class Shared(NamedTuple):
     talk: NDArray[np.float64]
     pool: Pool
     authors: NDArray[np.float64]
+    below: NDArray[np.float64]
     rarity: NDArray[np.float64]
     topics_alive: NDArray[np.bool_]
 
