@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
+from numpy.typing import NDArray
 
 from feedgen import config, diversity
 from feedgen.events import Event
@@ -17,6 +19,7 @@ from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
 from feedgen.kernels.followback import follow_back
+from feedgen.kernels.prefetch import prefetch
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.state.lists import Lists
 from feedgen.state.state import State
@@ -145,20 +148,36 @@ def test_of_a_long_pool_the_best_matches_are_found(cap: int) -> None:
         assert encode_bulk(made) == encode_bulk(plain(story.state, story.pipeline, ranked))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.sets(st.integers(0, 40), max_size=30), max_size=12),
+    st.lists(st.one_of(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 200), min_size=30)), max_size=12),
     st.lists(st.integers(0, 15), max_size=20),
-    st.integers(0, 40),
+    st.integers(0, 200),
+    st.floats(0, 1),
 )
-def test_authors_follow_back_whose_row_holds_the_viewer(rows: list[set[int]], authors: list[int], viewer: int) -> None:
+def test_authors_follow_back_whose_row_holds_the_viewer(
+    rows: list[set[int]], authors: list[int], viewer: int, share: float
+) -> None:
+    """Wherever in the rows, short and long ones, the viewer is thought to stand."""
     lists = Lists(np.int32)
     for owner, row in enumerate(rows):
         if row:
             lists.append_many(np.full(len(row), owner), np.array(sorted(row), np.int32))
     back = np.full(len(authors), np.nan)
-    follow_back(lists.spans, np.array(authors, np.int32), viewer, back)
+    follow_back(lists.spans, np.array(authors, np.int32), viewer, share, back)
     assert back.tolist() == [float(author < len(rows) and viewer in rows[author]) for author in authors]
+
+
+@njit
+def _prefetched(column: NDArray[np.int64], rows: NDArray[np.float64], index: int) -> int:
+    prefetch(column, index)
+    prefetch(rows, index)
+    return len(column)
+
+
+@pytest.mark.parametrize("index", [0, 2, 3, -1, 1 << 40, -(1 << 62)])
+def test_what_is_prefetched_need_not_be_there(index: int) -> None:
+    assert _prefetched(np.arange(3), np.zeros((3, 2)), index) == 3
 
 
 @settings(max_examples=50, deadline=None)

@@ -64,7 +64,9 @@ class Shared(NamedTuple):
     """What the viewers of one (watermark, hour) share: see selection.epoch.Epoch, and Taste for the last two.
 
     `authors`: shape (users, 3), what is asked of an author, side by side: the rate, its logarithm, and that of 1 +
-    followers.
+    followers. `below`: by user, which share of all follows are of users numbered below.
+    `doubtful`: a bit a post, set where it is deleted, withheld, sensitive or not for every age: the bits of a million
+    posts are in the cache, the four columns are not.
     """
 
     popularity: NDArray[np.int64]
@@ -73,6 +75,8 @@ class Shared(NamedTuple):
     talk: NDArray[np.float64]
     pool: Pool
     authors: NDArray[np.float64]
+    below: NDArray[np.float64]
+    doubtful: NDArray[np.uint8]
     rarity: NDArray[np.float64]
     topics_alive: NDArray[np.bool_]
 

@@ -117,7 +117,7 @@ def _author_rows(
     _affinities(columns, slots, viewer, by[:3])
     _liked_share(columns, slots, network, past, by[3])
     shared = columns.shared.authors
-    follow_back(columns.people.followees, author, viewer, by[4])
+    follow_back(columns.people.followees, author, viewer, columns.shared.below[viewer], by[4])
     for slot in range(len(author)):
         one = author[slot]
         by[5, slot], by[6, slot], by[7, slot] = near[one], shared[one, 1], shared[one, 2]

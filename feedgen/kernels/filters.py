@@ -16,24 +16,33 @@ KEPT: Final = -1
 
 
 @inner
-def _by_state(posts: PostColumns, viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]) -> None:
+def _is_marked(bits: NDArray[np.uint8], post: int) -> bool:
+    return bits[post >> 3] >> (post & 7) & 1 != 0
+
+
+@inner
+def _by_state(
+    posts: PostColumns, doubtful: NDArray[np.uint8], viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]
+) -> None:
     """own, deleted, withheld."""
     author, deleted, withheld = posts.author, posts.deleted, posts.withheld
     for at in range(len(which)):
         post = which[at]
         if author[post] == viewer:
             by[at] = 0
-        elif deleted[post]:
-            by[at] = 1
-        elif withheld[post]:
-            by[at] = 2
+        elif _is_marked(doubtful, post):
+            if deleted[post]:
+                by[at] = 1
+            elif withheld[post]:
+                by[at] = 2
 
 
 @inner
 def _by_fitness(
-    posts: PostColumns, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
+    columns: Columns, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
 ) -> None:
     """age, sensitive, language."""
+    posts, doubtful = columns.posts, columns.shared.doubtful
     author, min_age, sensitive, languages = posts.author, posts.min_age, posts.sensitive, posts.language
     age, own, common = viewers.age[row], viewers.language[row], rules.common_language
     minor = viewers.age_known[row] and age < rules.adult_age
@@ -41,9 +50,10 @@ def _by_fitness(
         post = which[at]
         if by[at] != KEPT:
             continue
-        if min_age[post] > age:
+        doubted = _is_marked(doubtful, post)
+        if doubted and min_age[post] > age:
             by[at] = 3
-        elif sensitive[post] and (minor or not near[author[post]]):
+        elif doubted and sensitive[post] and (minor or not near[author[post]]):
             by[at] = 4
         elif own != NONE and not near[author[post]]:
             language = languages[post]
@@ -77,8 +87,8 @@ def keep(
     """Which of `posts` stay; counts the others in `removed`, by filter. O(posts × barred, hidden)."""
     by = np.full(len(posts), KEPT, np.int8)
     viewer = viewers.who[row]
-    _by_state(columns.posts, viewer, posts, by)
-    _by_fitness(columns.posts, marks.near, rules, viewers, row, posts, by)
+    _by_state(columns.posts, columns.shared.doubtful, viewer, posts, by)
+    _by_fitness(columns, marks.near, rules, viewers, row, posts, by)
     _by_viewer(columns, marks.post, viewer, posts, by)
     for at in range(len(posts)):
         if by[at] != KEPT:

@@ -9,6 +9,7 @@ from feedgen.diversity import LAST_SHIFT, MIX, STEP
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
+from feedgen.kernels.prefetch import prefetch
 from feedgen.kernels.scoring import Picked, by_rank
 
 _FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
@@ -40,20 +41,26 @@ def adjust(
     source: Source, slots: NDArray[np.int32], mixing: Mixing, scores: NDArray[np.float64], posts: NDArray[np.int32]
 ) -> NDArray[np.float64]:
     """Scores (descending) normalised, fresh posts lifted, an author's further ones lowered."""
-    count, author_of, created = len(scores), source.author, source.created
+    count = len(scores)
+    authors, created = np.empty(count, np.int32), np.empty(count)
+    for at in range(count):  # apart, so that all are fetched at once
+        authors[at], created[at] = source.author[posts[at]], source.created[posts[at]]
+        prefetch(slots, authors[at])
+        prefetch(source.media, posts[at])
     spread = scores[0] - scores[-1] if count else 0.0
     base, lines = np.empty(count), np.empty((2, count), np.int32)
     young, old = 0, 0
     for at in range(count):
+        prefetch(source.items.bounds, posts[at])
         normal = (scores[at] - scores[-1]) / spread if spread > 0 else 0.0
-        fresh = mixing.now - created[posts[at]] < mixing.fresh_s
+        fresh = mixing.now - created[at] < mixing.fresh_s
         base[at] = normal + (mixing.fresh_lift if fresh else 0.0)
         lines[0, young], lines[1, old] = at, at
         young += fresh
         old += not fresh
-    _lower(source.author, slots, mixing.author_penalty, posts, lines[0, :young], lines[1, :old], base)
-    for at in range(count):
-        slots[author_of[posts[at]]] = -1
+    _lower(authors, slots, mixing.author_penalty, lines[0, :young], lines[1, :old], base)
+    for author in authors:
+        slots[author] = -1
     return base
 
 
@@ -62,7 +69,6 @@ def _lower(
     author_of: NDArray[np.int32],
     slots: NDArray[np.int32],
     penalty: float,
-    posts: NDArray[np.int32],
     young: NDArray[np.int32],
     old: NDArray[np.int32],
     base: NDArray[np.float64],
@@ -77,7 +83,7 @@ def _lower(
         at = old[second] if turn else young[first]
         second += turn
         first += not turn
-        author = author_of[posts[at]]
+        author = author_of[at]
         slots[author] += 1
         base[at] -= penalty * slots[author]
 

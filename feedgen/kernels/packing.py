@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import compiled, inner
+from feedgen.kernels.prefetch import prefetch
 from feedgen.state.symbols import Names
 
 KINDS: Final = ("int", "hex", "fixed", "arena")
@@ -153,10 +154,12 @@ def pack_ids(
 
 @compiled
 def _room_for(names: Names, ids: NDArray[np.int32]) -> int:
-    """Bytes that any form of these ids fits in."""
+    """Bytes that any form of these ids fits in; has them fetched, as packing waits for each otherwise."""
     text = 0
     for one in ids:
-        text += names.bounds[one + 1] - names.bounds[one]
+        start = names.bounds[one]
+        text += names.bounds[one + 1] - start
+        prefetch(names.data, start)
     return max(text, _INT_BYTES * len(ids))
 
 
@@ -191,9 +194,11 @@ def pack(
     whole, finite = True, True
     into.explored[row] = 0
     for place in range(len(posts)):
+        prefetch(source.items.data, source.items.bounds[posts[place]])
         author = source.author[posts[place]]
         if slots[author] < 0:
             slots[author] = distinct
+            prefetch(source.people.bounds, author)
             authors[distinct] = author
             distinct += 1
         author_of[place] = slots[author]

@@ -7,6 +7,7 @@ from numba import uint32, uint64
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import inner
+from feedgen.kernels.prefetch import prefetch
 from feedgen.state.lists import Spans
 
 
@@ -23,7 +24,9 @@ def flat(spans: Spans, owners: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray
     for at in range(len(owners)):
         owner = owners[at]
         known = owner < len(starts)
-        shift[at] = (starts[owner] if known else 0) - count
+        start = starts[owner] if known else 0
+        prefetch(values, start)
+        shift[at] = start - count
         count += counts[owner] if known else 0
         behind[at] = count
     place, found = np.zeros(count + 1, np.uint32), np.empty(count, values.dtype)

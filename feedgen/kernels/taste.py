@@ -9,6 +9,7 @@ from feedgen.kernels.columns import Columns, PostColumns, Shared
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
+from feedgen.kernels.prefetch import prefetch
 from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SETTLED, SMOOTH, UNDECIDED, WRITTEN
 from feedgen.state.attributes import TOPICS_MAX
 
@@ -42,6 +43,7 @@ def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     most, first_topic, many_topics = 0, np.empty(len(which), np.int64), np.empty(len(which), np.int64)
     for at in range(len(which)):
         first_topic[at], many_topics[at] = starts[which[at]], counts[which[at]]
+        prefetch(topics, first_topic[at])
         most += many_topics[at]
     topic, owner, cell_of = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     share, times, ends = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int32)
