@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.ranking.groups import author, ranks, siblings, topics, viewer
-from feedgen.ranking.groups.columns import Columns, Moment, Scratch, Signal, read_posts, room_to_read
+from feedgen.ranking.groups.columns import AUTHOR_POSTS, Columns, Moment, Scratch, Signal, read_posts, room_to_read
 from feedgen.ranking.groups.compiled import compiled, inner
+from feedgen.state.lists import list_of
 
 GROUPS: Final = (viewer, author, siblings, topics, ranks)
 SIGNALS: Final[tuple[Signal, ...]] = tuple(signal for group in GROUPS for signal in group.SIGNALS)
@@ -56,6 +57,21 @@ def _by_author(columns: Columns, scratch: Scratch, posts: NDArray[np.int32]) -> 
     return ByAuthor(authors[:count], bounds, order)
 
 
+@inner
+def _fetch(columns: Columns, authors: NDArray[np.int32]) -> int:
+    """Look at all that is read of the authors' posts, without a branch between: what is far away in memory comes
+    together, and not one after the other. That something is counted keeps the compiler from leaving it out."""
+    count = 0
+    for one in authors:
+        recent = list_of(columns.recent, one)
+        for at in range(max(len(recent) - AUTHOR_POSTS, 0), len(recent)):
+            post = recent[at]
+            count += (columns.created[post] > 0.0) + (columns.first[post] > 0.0) + (columns.last[post] > 0.0)
+            count += (columns.engaged[post] > 0) + (columns.topic_at[post] > 0) + (columns.topic_count[post] > 0)
+            count += columns.deleted[post]
+    return count
+
+
 @compiled
 def sweep(
     columns: Columns,
@@ -73,6 +89,8 @@ def sweep(
     """
     past, read = _past_of(columns, scratch, moment, reader), room_to_read()
     by, profile, told = _by_author(columns, scratch, posts), _room_for_profile(), _room_to_tell(_TOPICS_AT_FIRST)
+    if _fetch(columns, by.authors) < 0:  # never
+        return
     _fill_viewer(moment, past, followees, out, first)
     own = read_posts(columns, scratch, moment, reader, read)
     back = _back_of(columns, scratch, moment, read.posts[:own], len(by.authors))
