@@ -80,7 +80,7 @@ def test_a_broken_version_is_refused_and_not_promoted(tmp_path: Path, harm: str)
     elif harm == "meta":
         meta.write_bytes(meta.read_bytes()[:40])
     else:
-        meta.write_bytes(meta.read_bytes().replace(b'"format": 2', b'"format": 99'))
+        meta.write_bytes(meta.read_bytes().replace(b'"format": 3', b'"format": 99'))
     with pytest.raises(ModelError, match=name):
         registry.promote(name, known())
     assert registry.promoted() == ()
