@@ -176,8 +176,6 @@ def test_taste_is_also_of_what_the_viewer_writes(tastes: Story) -> None:
     before = tastes.score("vic", "tea1", "topic")
     tastes.tell("vic", "post", "of-vic", topics=["tea"])
     assert tastes.score("vic", "tea1", "topic") > before + 0.02
-    tastes.tell("vic", "delete", "of-vic")
-    assert tastes.score("vic", "tea1", "topic") == pytest.approx(before, abs=0.02)
 
 
 def test_taste_is_also_of_what_the_viewer_engages_with(tastes: Story) -> None:
