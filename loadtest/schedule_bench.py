@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from feedgen.login.budget import Budget
+from feedgen.login.committee import Committee
 from feedgen.login.features import COUNT
 from feedgen.login.network import HIDDEN, SPAN_ENDS_S, Network
 from feedgen.login.predictor import Learnt, Predictor, Rhythm
@@ -48,7 +49,8 @@ def _predictor(seed: int) -> dict[str, float]:
     sizes = (COUNT, *HIDDEN, len(SPAN_ENDS_S))
     weights = tuple(rng.standard_normal(shape).astype(np.float32) for shape in pairwise(sizes))
     biases = tuple(np.zeros(size, np.float32) for size in sizes[1:])
-    learnt = Learnt(Network(weights, biases, np.zeros(COUNT, np.float32), np.ones(COUNT, np.float32)))
+    network = Network(weights, biases, np.zeros(COUNT, np.float32), np.ones(COUNT, np.float32))
+    learnt = Learnt(Committee((network,)))
     predictor, everyone = Predictor(habits, learnt), np.arange(_ASKED)
     rates = []
     for number in range(7):

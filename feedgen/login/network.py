@@ -3,15 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Final, Self
-from zipfile import BadZipFile
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.errors import ModelError
-from feedgen.login.features import COUNT, LOOK_S, Matrix
+from feedgen.login.features import LOOK_S, Matrix
 from feedgen.state.habits import Floats
 
 SPAN_ENDS_S: Final = np.array(
@@ -46,32 +43,6 @@ class Network:
     def _hazards(self, features: Matrix) -> Matrix:
         values = np.clip((features - self.mean) * self.scale, -_CLIP, _CLIP)
         return _sigmoid(_layers(self.weights, self.biases, values)[-1])
-
-    def save(self, path: Path) -> None:
-        """Write to `path`, at once or not at all. Raises OSError."""
-        parts = {f"w{at}": each for at, each in enumerate(self.weights)}
-        parts |= {f"b{at}": each for at, each in enumerate(self.biases)}
-        beside = path.with_suffix(".part")
-        with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, mean=self.mean, scale=self.scale, **parts)
-        beside.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Self | None:
-        """What was saved; None where there is nothing. Raises ModelError for what this version cannot read."""
-        layers = range(len(HIDDEN) + 1)
-        try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                weights, biases = tuple(file[f"w{at}"] for at in layers), tuple(file[f"b{at}"] for at in layers)
-                network = cls(weights, biases, file["mean"], file["scale"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise ModelError(f"{path} is no login model ({error})") from None
-        sizes = (COUNT, *HIDDEN, len(SPAN_ENDS_S))
-        if [each.shape for each in weights] != list(pairwise(sizes)):
-            raise ModelError(f"{path} is a login model of another version; it must be trained anew")
-        return network
 
 
 def fit(

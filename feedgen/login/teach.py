@@ -32,10 +32,10 @@ def main(visits_path: str, model_path: str, until: str, moments: str) -> int:
     with np.load(visits_path, allow_pickle=False) as file:
         visits = Visits(file["viewers"], file["ts"], file["came"], (), file["told"])
     try:
-        network = train(visits, float(until), moments=int(moments))
+        committee = train(visits, float(until), moments=int(moments))
     except ModelError:
         return TOO_FEW
-    network.save(Path(model_path))
+    committee.save(Path(model_path))
     return 0
 
 

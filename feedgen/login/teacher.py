@@ -14,8 +14,8 @@ from typing import Final
 from feedgen.errors import ModelError
 from feedgen.feed.roles import Clock
 from feedgen.gate import EpochGate
+from feedgen.login.committee import Committee
 from feedgen.login.foresight import Foresight
-from feedgen.login.network import Network
 from feedgen.login.predictor import Learnt
 from feedgen.login.teach import TOO_FEW, save_visits
 from feedgen.login.training import MOMENTS
@@ -54,18 +54,18 @@ class Teacher:
         self._wall = wall
         self.trainings = 0
         self.learnt = False
-        """Whether a network predicts; else the rhythm of each viewer does."""
+        """Whether trained networks predict; else the rhythm of each viewer does."""
 
     def load(self) -> None:
-        """Predict by the network trained last, if there is one. One that cannot be read is said, and learnt anew."""
+        """Predict by the networks trained last, if there is one. One that cannot be read is said, and learnt anew."""
         try:
-            network = Network.load(self._model)
+            committee = Committee.load(self._model)
         except ModelError as error:
             _log.warning("%s", error)
             self._model.unlink(missing_ok=True)
             return
-        if network is not None:
-            self._foresight.learn(Learnt(network))
+        if committee is not None:
+            self._foresight.learn(Learnt(committee))
             self.learnt = True
 
     async def run(self) -> None:

@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 
 from feedgen.errors import ModelError
+from feedgen.login.committee import MEMBERS, Committee
 from feedgen.login.features import COUNT, LOOK_S, Matrix, features
-from feedgen.login.network import SPAN_ENDS_S, Network, fit
+from feedgen.login.network import SPAN_ENDS_S, fit
 from feedgen.login.visits import Reader, Visits
 from feedgen.state.habits import DAY_S, Floats, Habits, Ints
 
@@ -34,8 +35,8 @@ def train(
     *,
     moments: int = MOMENTS,
     on_progress: Callable[[float], None] = lambda share: None,
-) -> Network:
-    """The network that the visits before `until` (s) teach. One to two minutes, whatever the size of the log.
+) -> Committee:
+    """The networks that the visits before `until` (s) teach. One to two minutes, whatever the size of the log.
 
     Raises ModelError when there are too few logins to learn from.
     """
@@ -48,8 +49,17 @@ def train(
     drawn = np.sort(
         rng.integers(int(begin), max(int(until - SPAN_ENDS_S[0]), int(begin) + 1), min(moments, 10 * logins))
     )
-    rows, until_s, seen_s, weights = _rows(past, drawn, until, rng, lambda share: on_progress(share / 2))
-    return fit(rows, until_s, seen_s, weights, rng, on_progress=lambda share: on_progress(0.5 + share / 2))
+    rows, until_s, seen_s, weights = _rows(past, drawn, until, rng, _part(on_progress, 0.0, 0.5))
+    share = 0.5 / MEMBERS
+    networks = [
+        fit(rows, until_s, seen_s, weights, rng, on_progress=_part(on_progress, 0.5 + member * share, share))
+        for member in range(MEMBERS)
+    ]
+    return Committee(tuple(networks))
+
+
+def _part(on_progress: Callable[[float], None], begin: float, length: float) -> Callable[[float], None]:
+    return lambda share: on_progress(begin + length * share)
 
 
 def _rows(

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedgen.errors import ModelError
+from feedgen.login.committee import MEMBERS, Committee
 from feedgen.login.features import COUNT, features
-from feedgen.login.network import SPAN_ENDS_S, Network, fit
-from feedgen.login.predictor import Learnt, Predictor, Rhythm, survival
+from feedgen.login.network import SPAN_ENDS_S, fit
+from feedgen.login.predictor import Learnt, Predictor, Rhythm, busy_s, survival
 from feedgen.login.training import train
 from feedgen.login.visits import Reader, Visits
 from feedgen.state.habits import Habits
@@ -26,7 +27,7 @@ def past() -> Visits:
 
 
 @pytest.fixture(scope="module")
-def network(past: Visits) -> Network:
+def committee(past: Visits) -> Committee:
     return train(past, START + 70.0 * DAY, moments=3_000)
 
 
@@ -78,15 +79,19 @@ def test_the_network_learns_what_decides() -> None:
     assert got[~likely].mean() < 0.07
 
 
-def test_the_same_past_gives_the_same_network(past: Visits) -> None:
-    one, other = (train(past, START + 60.0 * DAY, moments=300) for _ in range(2))
-    assert all((a == b).all() for a, b in zip(one.weights, other.weights, strict=True))
+def weights(committee: Committee) -> list[np.ndarray]:
+    return [each for network in committee.networks for each in network.weights]
+
+
+def test_the_same_past_gives_the_same_networks(past: Visits) -> None:
+    one, other = (weights(train(past, START + 60.0 * DAY, moments=300)) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
 def test_what_comes_after_the_end_teaches_nothing(past: Visits) -> None:
     until = START + 60.0 * DAY
     whole, cut = train(past, until, moments=300), train(past.before(until), until, moments=300)
-    assert all((a == b).all() for a, b in zip(whole.weights, cut.weights, strict=True))
+    assert all((a == b).all() for a, b in zip(weights(whole), weights(cut), strict=True))
 
 
 def test_too_little_past_is_said(past: Visits) -> None:
@@ -94,22 +99,51 @@ def test_too_little_past_is_said(past: Visits) -> None:
         train(past, START + 3.0 * DAY)
 
 
-def test_a_network_comes_back_from_its_file(network: Network, tmp_path: Path) -> None:
-    network.save(tmp_path / "a.npz")
-    loaded = Network.load(tmp_path / "a.npz")
+def test_a_committee_comes_back_from_its_file(committee: Committee, tmp_path: Path) -> None:
+    committee.save(tmp_path / "a.npz")
+    loaded = Committee.load(tmp_path / "a.npz")
     assert loaded is not None
     rows = np.random.default_rng(0).standard_normal((7, COUNT)).astype(np.float32)
-    assert (loaded.hazards(rows) == network.hazards(rows)).all()
-    assert Network.load(tmp_path / "none.npz") is None
+    assert (loaded.agreed(rows) == committee.agreed(rows)).all()
+    assert (loaded.hazards(rows) == committee.networks[0].hazards(rows)).all()
+    assert Committee.load(tmp_path / "none.npz") is None
+    np.savez(tmp_path / "other.npz", w0=rows)
+    with pytest.raises(ModelError, match="of another version"):
+        Committee.load(tmp_path / "other.npz")
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 no model")
     with pytest.raises(ModelError, match=r"a\.npz is no login model"):
-        Network.load(tmp_path / "a.npz")
+        Committee.load(tmp_path / "a.npz")
 
 
-def test_what_is_predicted_comes_true(network: Network, past: Visits) -> None:
+def test_what_is_agreed_is_the_mean_of_networks_that_differ(committee: Committee) -> None:
+    rows = np.random.default_rng(0).standard_normal((7, COUNT)).astype(np.float32)
+    each = [network.hazards(rows) for network in committee.networks]
+    assert len(each) == MEMBERS
+    assert not np.allclose(each[0], each[1])
+    assert committee.agreed(rows) == pytest.approx(sum(each) / MEMBERS, rel=1e-5)
+
+
+@given(
+    st.lists(st.floats(0, 50), min_size=168, max_size=168),
+    st.floats(0, 60 * DAY),
+    st.lists(st.floats(0, 15 * DAY), min_size=1, max_size=2),
+)
+def test_busy_time_is_counted_hour_by_hour(weekly: list[float], later: float, spans: list[float]) -> None:
+    now = START + later
+    mean = sum(weekly) / 168 + 1
+    for span, got in zip(spans, busy_s(np.array(weekly), now, np.array(spans)), strict=True):
+        busy, at = 0.0, now
+        while at < now + span:
+            ends = min((at // 3_600 + 1) * 3_600, now + span)
+            busy += (ends - at) * (weekly[int(at // 3_600) % 168] + 1) / mean
+            at = ends
+        assert got == pytest.approx(busy, rel=1e-6, abs=1e-2)
+
+
+def test_what_is_predicted_comes_true(committee: Committee, past: Visits) -> None:
     """On twenty days it has not seen: as many logins as promised, and nearly all of them in the likeliest tenth."""
     habits = Habits()
-    reader, logins, predictor = Reader(past, habits), past.logins(), Predictor(habits, Learnt(network))
+    reader, logins, predictor = Reader(past, habits), past.logins(), Predictor(habits, Learnt(committee))
     promised, came = [], []
     for now in np.arange(START + 70.0 * DAY, END, 1_800.0).tolist():
         reader.read_before(now)
@@ -122,11 +156,11 @@ def test_what_is_predicted_comes_true(network: Network, past: Visits) -> None:
     assert happened[likeliest].sum() > 0.8 * happened.sum()
 
 
-def test_eviction_asks_who_comes_next(network: Network, past: Visits) -> None:
+def test_eviction_asks_who_comes_next(committee: Committee, past: Visits) -> None:
     habits = Habits()
     now = START + 80.0 * DAY + 3 * 3_600
     Reader(past, habits).read_before(now)
-    worth = Predictor(habits, Learnt(network)).soon(np.arange(habits.count), now, 21_600.0)
+    worth = Predictor(habits, Learnt(committee)).soon(np.arange(habits.count), now, 21_600.0)
     by_name = dict(zip(past.names, worth, strict=True))
     assert by_name["u6"] > by_name["u4"]  # comes at six nearly daily; at twenty
     assert by_name["u6"] > by_name["u1"]  # comes at five, one day in five
