@@ -55,4 +55,4 @@ def _forests(heads: tuple[str, ...], rows: Rows, rng: np.random.Generator) -> Fo
         dumps[head] = boosted(rows, happened, np.ones(len(rows)), None, None, growth, most, 1)
         if head == ENGAGED:
             rows = with_shared(rows, forests_of(dumps))
-    return forests_of(dumps)
+    return forests_of(dumps, [(0.0, 0.0, 0.1)] * len(heads), rng.normal(size=len(INPUTS)) / 50)

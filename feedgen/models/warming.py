@@ -8,13 +8,15 @@ from feedgen.kernels.forest import stack as stacked_on
 from feedgen.models.definitions import definitions
 from feedgen.models.forests import Forests
 from feedgen.models.stacking import TOPICS, Stacked, hashed_ids
+from feedgen.ranking.inputs import INPUTS
 
 
 def warm() -> None:
     """Compiled, or read from where it is kept: most of a minute the first time, then a fraction of a second."""
     none = np.zeros(0, np.uint32)
     tree = Trees(none, np.zeros(0, np.float32), none, np.zeros(2, np.int64), np.zeros((1, LEAVES)), np.array([0, 1]))
-    forests, rows = Forests(("engaged",), tree), np.zeros((1, 1), np.float32)
+    rows = np.zeros((1, len(INPUTS)), np.float32)
+    forests = Forests(("engaged",), tree, line=np.zeros(len(INPUTS)))
     forests.logits(rows)
     logits, leaves = forests.leaves(rows)
     stacked, nobody = Stacked.blank(1, 1), np.zeros(1, np.uint64)

@@ -5,13 +5,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.kernels.line import add_up, fill_in
 from feedgen.models.logistic import Floats
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.signals import SIGNALS
 
 _NEVER_H: Final = 87_600.0
 """Hours (ten years) that stand for what never was: a time that is missing is long ago, not an average one."""
-_TIMES: Final = np.array([len(FEATURES) + at for at, signal in enumerate(SIGNALS) if signal.unit == "h"])
+_MISSING: Final = np.zeros(len(FEATURES) + len(SIGNALS), np.float32)
+_MISSING[[len(FEATURES) + at for at, signal in enumerate(SIGNALS) if signal.unit == "h"]] = _NEVER_H
 
 
 def levelled(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -19,12 +21,11 @@ def levelled(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Features are logarithms already. Shape (rows, INPUTS), finite; O(n), copies.
     """
-    level: NDArray[np.float32] = rows.copy()
-    times = level[:, _TIMES]
-    level[:, _TIMES] = np.where(np.isnan(times), np.float32(_NEVER_H), times)
-    level = np.nan_to_num(level, copy=False, nan=0.0, posinf=_NEVER_H, neginf=-_NEVER_H)
+    level = np.empty(rows.shape, np.float32)
+    fill_in(np.ascontiguousarray(rows, np.float32), _MISSING, _NEVER_H, level)
     signals = level[:, len(FEATURES) :]
-    level[:, len(FEATURES) :] = np.copysign(np.log1p(np.abs(signals)), signals)
+    size = np.abs(signals)
+    np.copysign(np.log1p(size, out=size), signals, out=signals)
     return level
 
 
@@ -34,12 +35,10 @@ def along(line: Floats, rows: NDArray[np.float32]) -> Floats:
 
 
 def logits_of(level: NDArray[np.float32], weights: Floats, bias: Floats) -> Floats:
-    """Log-odds, shape (rows, heads). Column by column: a BLAS product may round differently for another batch shape.
+    """Log-odds, shape (rows, heads); a BLAS product may round differently for another batch shape, this does not.
 
     `weights`: shape (heads, INPUTS). O(rows × inputs × heads).
     """
-    sums: Floats = np.tile(bias[:, None], (1, len(level)))
-    columns = np.ascontiguousarray(level.T, np.float64)
-    for column, weight in zip(columns, weights.T, strict=True):
-        sums += weight[:, None] * column
-    return np.ascontiguousarray(sums.T)
+    sums: Floats = np.empty((len(level), len(weights)))
+    add_up(np.ascontiguousarray(level, np.float32), np.ascontiguousarray(weights), bias, sums)
+    return sums
