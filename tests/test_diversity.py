@@ -241,7 +241,7 @@ class TestExploring:
         def shown(seed: int, viewer: str, later_s: float) -> list[str]:
             story = Story(Settings(diversity=config.Diversity(explore_share=0.5, seed=seed)))
             for number in range(40):
-                story.tell("ann", "post", f"p{number}", days=2 + number)
+                story.tell("ann", "post", f"p{number}", days=2 + number / 2)
             for who in ("vic", "wes"):
                 story.tell(who, "follow", "ann", days=60)
             return story.shown(viewer, NOW + later_s)

@@ -31,7 +31,7 @@ def test_everyone_goes_in_once_in_order_and_few_at_a_time(arrivals: list[int], e
         log: list[int] = []
         came: list[int] = []
         left: set[int] = set()
-        for many in [*arrivals, *[0] * 60]:
+        for many in [*arrivals, *[0] * 110]:
             before = len(log)
             await asyncio.sleep(0)
             assert len(log) - before <= each
