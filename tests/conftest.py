@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from feedgen import cli
@@ -12,6 +13,9 @@ from feedgen.batch import warm
 
 Said = tuple[int, str, str]
 Feedgen = Callable[..., Said]
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # how fast things are is for the benchmarks to say
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
