@@ -13,6 +13,7 @@ from feedgen.models.lining import version_of
 from feedgen.models.logistic import sigmoid
 from feedgen.models.model import Lines, Meta, Model
 from feedgen.models.ranker import LineUp
+from feedgen.models.wide import levelled
 from feedgen.pipeline import Pipeline
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.inputs import INPUTS, Inputs
@@ -43,12 +44,13 @@ def _rows(pipeline: Pipeline, state: State, settings: Settings, rng: np.random.G
         ranked = pipeline.rank(viewer, NOW)
         matrix = inputs.matrix(ranked.context, ranked.posts)
         found.append(matrix[rng.permutation(len(matrix))[:_POSTS]])
-    return tidy(np.concatenate(found))
+    return np.concatenate(found)
 
 
 def _forests(heads: tuple[str, ...], rows: Rows, rng: np.random.Generator) -> Forests:
     growth, dumps = Growth(), {}
-    alike = np.clip((rows - rows.mean(0)) / np.maximum(rows.std(0), 1e-6), -3, 3).astype(np.float64)
+    level = levelled(rows).astype(np.float64)
+    alike, rows = np.clip((level - level.mean(0)) / np.maximum(level.std(0), 1e-6), -3, 3), tidy(rows)
     for head in heads:
         happened = rng.random(len(rows)) < sigmoid(alike @ rng.normal(size=alike.shape[1]) / 2 - 1.0)
         most = growth.trees if head == ENGAGED else growth.trees_an_action
