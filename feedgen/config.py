@@ -134,7 +134,7 @@ class Ranking(_Section, frozen=True):
 class Models(_Section, frozen=True):
     """Models that are learnt, and what stands in for them (docs/models.md)."""
 
-    scorer: Literal["formula", "linear", "trees", "stacked"] = "stacked"
+    scorer: Literal["formula", "linear", "trees", "stacked"] = "trees"
     dwell: Worth = 0.5
     deadline_ms: Positive = 50.0
     late_in_a_row: Count = 5
