@@ -15,7 +15,7 @@ from feedgen.models.scorers import StackedScorer
 from tests.models.small import known, model
 from tests.worlds import DAY, HOUR, NOW, Story
 
-SETTINGS = Settings(models=Models(learn_views=100))
+SETTINGS = Settings(models=Models(scorer="stacked", learn_views=100))
 
 
 def world(views: bool = True) -> Story:
