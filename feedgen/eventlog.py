@@ -125,16 +125,16 @@ class EventLog:
                 sqlite3.connect(str(url.database)).close()
             log = cls(_engine(url, settings.busy_timeout_s), name, settings.busy_timeout_s)
             try:
-                await log._prepare(settings.busy_timeout_s)
+                await log._prepare()
             except BaseException:
                 await log.close()
                 raise
         return log
 
-    async def _prepare(self, busy_timeout_s: float) -> None:
+    async def _prepare(self) -> None:
         async with self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
-                await _use_wal(connection, busy_timeout_s)
+                await _use_wal(connection, self._busy_timeout_s)
             if await connection.run_sync(lambda sync: inspect(sync).has_table(_table.name)):
                 return
             await connection.rollback()

@@ -1,6 +1,7 @@
 """Networks trained on the same rows from different starts: one where speed counts, all where the question is rare."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
 from zipfile import BadZipFile
@@ -14,7 +15,7 @@ from feedgen.login.network import HIDDEN, SPAN_ENDS_S, Network
 
 MEMBERS: Final = 3
 _SHAPES: Final = (
-    *(pair for pair in zip((COUNT, *HIDDEN), (*HIDDEN, len(SPAN_ENDS_S)), strict=True)),
+    *pairwise((COUNT, *HIDDEN, len(SPAN_ENDS_S))),
     *((size,) for size in (*HIDDEN, len(SPAN_ENDS_S))),
     (COUNT,),
     (COUNT,),
@@ -39,7 +40,7 @@ class Committee:
 
     def save(self, path: Path) -> None:
         """Write to `path`, at once or not at all. Raises OSError."""
-        parts = {f"{at}-{part}": values for at, each in enumerate(self.networks) for part, values in _parts(each)}
+        parts = {f"{at}-{part}": each for at, of in enumerate(self.networks) for part, each in enumerate(_parts(of))}
         beside = path.with_suffix(".part")
         with beside.open("wb") as file:
             np.savez(file, allow_pickle=False, **parts)
@@ -63,5 +64,5 @@ class Committee:
         return cls(tuple(Network(tuple(p[:layers]), tuple(p[layers : 2 * layers]), p[-2], p[-1]) for p in saved))
 
 
-def _parts(network: Network) -> list[tuple[int, NDArray[np.float32]]]:
-    return list(enumerate([*network.weights, *network.biases, network.mean, network.scale]))
+def _parts(network: Network) -> list[NDArray[np.float32]]:
+    return [*network.weights, *network.biases, network.mean, network.scale]

@@ -96,9 +96,12 @@ class Forests:
     def _started(self, rows: Rows, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         bias, of_shared, of_line = self.start.T
         logits: NDArray[np.float64] = bias + of_shared * sums[:, :1] + sums
-        if len(self.line):
-            logits += of_line * along(self.line, rows)[:, None]
+        logits += of_line * self.lined(rows)[:, None]
         return logits
+
+    def lined(self, rows: Rows) -> NDArray[np.float64]:
+        """What the line says of rows as they are made; 0 where there is none."""
+        return along(self.line, rows) if len(self.line) else np.zeros(len(rows))
 
 
 def _cuts(edges: NDArray[np.int64], of: int) -> bool:

@@ -156,9 +156,8 @@ def _linear(
     held = _latest(examples)
     rows, counts = examples.rows[:, :inputs], examples.counts
     early = _lines(rows[~held], {head: examples.happened[head][~held] for head in heads}, counts[~held], course)
-    foreseen = np.nan_to_num(rows[held].astype(np.float64))
     for head, line in early.items():
-        odds = sigmoid(foreseen @ line.weights + line.bias)
+        odds = sigmoid(_on_line(rows[held], line.weights, line.bias))
         metrics[head]["linear"] = measured(odds, examples.happened[head][held], counts[held])
     lines = _lines(rows, {head: examples.happened[head] for head in heads}, counts, course)
     weights = np.array([line.weights for line in lines.values()])
@@ -170,11 +169,18 @@ def _linear(
 def _lines(rows: Rows, happened: Mapping[str, NDArray[np.bool_]], counts: Floats, course: Course) -> dict[str, Line]:
     """Of each head; the shared one first, which the others are drawn to."""
     shared = logistic(_chunks(rows, happened[ENGAGED], counts), rows.shape[1], course.ridge)
-    sums, lines = np.nan_to_num(rows.astype(np.float64)) @ shared.weights + shared.bias, {}
-    for head, flags in happened.items():
+    sums, lines = _on_line(rows, shared.weights, shared.bias), {ENGAGED: shared}
+    for action in [head for head in happened if head != ENGAGED]:
+        flags = happened[action]
         prior = _scaled(shared, *_lean(sums, flags, counts))
-        lines[head] = logistic(_chunks(rows, flags, counts), rows.shape[1], course.action_ridge, prior)
-    return lines | {ENGAGED: shared}
+        lines[action] = logistic(_chunks(rows, flags, counts), rows.shape[1], course.action_ridge, prior)
+    return lines
+
+
+def _on_line(rows: Rows, weights: Floats, bias: float) -> Floats:
+    """Log-odds of features by one line; what is missing counts as 0."""
+    logits: Floats = np.nan_to_num(rows.astype(np.float64)) @ weights + bias
+    return logits
 
 
 def _scaled(line: Line, bias: float, slope: float) -> Line:
@@ -248,8 +254,8 @@ def _worth_a_look(examples: Examples, linear: Lines, seed: int) -> Examples:
 
     Those left count for them: trees that begin at the line would else hold the least likely for likelier. O(rows).
     """
-    weights, bias = linear.weights[0], linear.bias[0]
-    logits = np.nan_to_num(examples.rows[:, : len(weights)].astype(np.float64)) @ weights + bias
+    weights = linear.weights[0]
+    logits = _on_line(examples.rows[:, : len(weights)], weights, linear.bias[0])
     easy = logits < np.quantile(logits[examples.happened[ENGAGED]], _EASY)
     easy &= ~np.any(list(examples.happened.values()), axis=0)
     weighed = replace(examples, weights=np.where(easy, examples.weights / _EASY_KEPT, examples.weights))
@@ -356,7 +362,7 @@ def _relearnt(trees: Forests, later: Examples, course: Course) -> Forests:
     """Each tree in turn: its leaves' values drawn towards what a Newton step from the trees before it would give."""
     _, leaves = trees.leaves(later.rows)
     values, ridge, rate = trees.trees.leaf.copy(), course.growth.ridge, course.growth.rate
-    shared, line = np.zeros(len(later)), along(trees.line, later.rows) if len(trees.line) else np.zeros(len(later))
+    shared, line = np.zeros(len(later)), trees.lined(later.rows)
     spans = zip(trees.heads, trees.start.tolist(), trees.trees.bounds[:-1], trees.trees.bounds[1:], strict=True)
     for head, (bias, of_shared, of_line), first, end in spans:
         happened, sums = later.happened[head], np.zeros(len(later))
