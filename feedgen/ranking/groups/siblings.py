@@ -147,7 +147,6 @@ def _burst(moment: Moment, read: Read, count: int, place: int, out: NDArray[np.f
 def fill(
     columns: Columns,
     moment: Moment,
-    past: Past,
     read: Read,
     count: int,
     post: int,
@@ -155,11 +154,10 @@ def fill(
     row: int,
     first: int,
 ) -> None:
-    """SIGNALS of a row, from column `first` on; the author's `count` posts were read. O(posts)."""
+    """SIGNALS of a row, from column `first` on, but for `passed`; the author's `count` posts were read. O(posts)."""
     created = columns.created[post]
     age_s = max(moment.now - created, 0.0)
     out[row, first] = age_s / HOUR_S
-    out[row, first + 1] = past.since[min(int(age_s // HOUR_S), len(past.since) - 1)]
     out[row, first + 2] = columns.engaged[post]
     out[row, first + 3] = _ago(moment, columns.first[post])
     out[row, first + 4] = hours(moment.now - columns.last[post]) if columns.last[post] > -_INF else np.nan
@@ -178,3 +176,9 @@ def fill(
     _put_near(moment, _near(moment, read, count, place, HOUR_S), out, row, first + 15)
     _put_near(moment, _near(moment, read, count, place, DAY_S), out, row, first + 20)
     _burst(moment, read, count, place, out, row, first + 25)
+
+
+@inner
+def fill_own(past: Past, age_h: int, out: NDArray[np.float32], row: int, first: int) -> None:
+    """passed. `age_h`: the post's, in whole hours. O(1)."""
+    out[row, first + 1] = past.since[min(age_h, len(past.since) - 1)]
