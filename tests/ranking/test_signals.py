@@ -1,5 +1,6 @@
 """Signals against their plain twin, in any order of events, and whatever comes after `now`."""
 
+import random
 from collections.abc import Sequence
 from typing import Final
 
@@ -135,3 +136,19 @@ def test_a_burst_is_told_from_its_neighbours() -> None:
     assert np.isnan(row["after_met_ago"])
     assert row["newer"] == 2
     assert row["hour_posts"] == 2
+
+
+def test_whom_both_follow_is_counted_among_many() -> None:
+    rng, story = random.Random(1), Story()
+    people = [f"n{number}" for number in range(70)]
+    for person in people:
+        for other in rng.sample(people, rng.randrange(50)):
+            if other != person:
+                story.tell(person, "follow", other, days=9)
+        story.tell(person, "post", f"p of {person}", days=1)
+    posts = _posts(story.state)
+    matrix = Signals(story.state, SMALL.ranking).matrix(_context(story.state, 3, NOW), posts)
+    follows = [set(story.state.graph.followees(user).tolist()) for user in range(len(story.state.users))]
+    wanted = [len(follows[author] & follows[3]) for author in story.state.posts.author[posts].tolist()]
+    assert max(wanted) > 16
+    assert matrix[:, NAMES.index("common")].tolist() == wanted

@@ -21,6 +21,7 @@ from feedgen.ranking.groups.columns import (
     read_posts,
 )
 from feedgen.ranking.groups.compiled import inner
+from feedgen.ranking.groups.kept import BIN, NUMBER
 from feedgen.ranking.groups.viewer import Past
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import Spans, list_of
@@ -205,8 +206,10 @@ def fill(profile: Profile, bin_: int, out: NDArray[np.float32], row: int, first:
 
 @inner
 def fill_own(
-    past: Past, back: NDArray[np.float64], number: int, bin_: int, out: NDArray[np.float32], row: int, first: int
+    past: Past, back: NDArray[np.float64], codes: NDArray[np.int32], out: NDArray[np.float32], first: int
 ) -> None:
-    """viewer_hazard, back_30d and back_365d. `number`: the author's. O(1)."""
-    out[row, first + 15] = hazard(past.delays, bin_)
-    out[row, first + 24], out[row, first + 25] = back[number, 0], back[number, 1]
+    """viewer_hazard, back_30d and back_365d of every row. O(1) each."""
+    for row in range(len(out)):
+        number = codes[row, NUMBER]
+        out[row, first + 15] = hazard(past.delays, codes[row, BIN])
+        out[row, first + 24], out[row, first + 25] = back[number, 0], back[number, 1]

@@ -1,22 +1,26 @@
 """Rows of posts that are the same for most viewers of a moment, so that they are made once."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.prefetch import prefetch
 from feedgen.ranking.groups.compiled import inner
 
 PLACES: Final = 1 << 16
 """A power of two. A post has one, by its index; of two that share it the later one stays. Posts of one time share none.
 """
-BIN, HOURS, LANGUAGE, LOCATION = range(4)
-"""Of `codes`: the bin (columns.delay_bin) and the whole hours of the post's age, and what the post says."""
-CODES: Final = 4
+BIN, HOURS, LANGUAGE, LOCATION, NUMBER = range(5)
+"""Of `codes`: the bin (columns.delay_bin) and the whole hours of the post's age, and what the post says; and the number
+of its author among those of the viewer's candidates, which is not kept."""
+CODES: Final = 5
+_LINE: Final = 16
+"""Numbers to a line of the cache."""
 
 
 class Kept(NamedTuple):
-    """By place: `key`, which post of which moment is there (0: none); `codes`, shape (places, CODES); `rows`, shape
+    """By place: `key`, which post of which moment is there (0: none); `codes`, shape (places, CODES − 1); `rows`, shape
     (places, columns), as they are for whoever did nothing with any of the author's posts."""
 
     key: NDArray[np.int64]
@@ -27,7 +31,7 @@ class Kept(NamedTuple):
 def room_to_keep(places: int, columns: int) -> Kept:
     """With nothing in it. For PLACES and a hundred columns 30 MB, of which only what is used is memory."""
     shape = places, columns
-    return Kept(np.zeros(places, np.int64), np.empty((places, CODES), np.int32), np.empty(shape, np.float32))
+    return Kept(np.zeros(places, np.int64), np.empty((places, CODES - 1), np.int32), np.empty(shape, np.float32))
 
 
 @inner
@@ -37,9 +41,9 @@ def key_of(moment: int, post: int) -> int:
 
 
 @inner
-def is_kept(kept: Kept, moment: int, post: int) -> bool:
-    """Whether the row of the post is there."""
-    return bool(kept.key[post & (len(kept.key) - 1)] == key_of(moment, post))
+def _copy(source: NDArray[Any], begin: int, target: NDArray[Any], first: int, count: int) -> None:
+    for at in range(count):
+        target[first + at] = source[begin + at]
 
 
 @inner
@@ -53,19 +57,39 @@ def keep(
     first: int,
 ) -> None:
     """A row of `codes`, and of `out` the columns from `first` on."""
-    place, rows = post & (len(kept.key) - 1), kept.rows
+    place = post & (len(kept.key) - 1)
     kept.key[place] = key_of(moment, post)
-    for at in range(CODES):
-        kept.codes[place, at] = codes[row, at]
-    for at in range(rows.shape[1]):
-        rows[place, at] = out[row, first + at]
+    _copy(codes[row], 0, kept.codes[place], 0, CODES - 1)
+    _copy(out[row], first, kept.rows[place], 0, kept.rows.shape[1])
 
 
 @inner
-def fetch(kept: Kept, post: int, codes: NDArray[np.int32], out: NDArray[np.float32], row: int, first: int) -> None:
-    """What `keep` kept."""
-    place, rows = post & (len(kept.key) - 1), kept.rows
-    for at in range(CODES):
-        codes[row, at] = kept.codes[place, at]
-    for at in range(rows.shape[1]):
-        out[row, first + at] = rows[place, at]
+def fetch(
+    kept: Kept,
+    posts: NDArray[np.int32],
+    which: NDArray[np.bool_],
+    codes: NDArray[np.int32],
+    out: NDArray[np.float32],
+    first: int,
+) -> None:
+    """What `keep` kept, of posts whose author's number is in `which`. O(posts)."""
+    columns, mask = kept.rows.shape[1], len(kept.key) - 1
+    for row in range(len(posts)):
+        if which[codes[row, NUMBER]]:
+            place = posts[row] & mask
+            _copy(kept.codes[place], 0, codes[row], 0, CODES - 1)
+            _copy(kept.rows[place], 0, out[row], first, columns)
+
+
+@inner
+def unkept_of(
+    kept: Kept, moment: int, posts: NDArray[np.int32], codes: NDArray[np.int32], unkept: NDArray[np.bool_]
+) -> None:
+    """Mark the numbers of authors with a post whose row is not there; fetch the rows of the others. O(posts)."""
+    rows, mask = kept.rows, len(kept.key) - 1
+    for row in range(len(posts)):
+        place = posts[row] & mask
+        unkept[codes[row, NUMBER]] |= kept.key[place] != key_of(moment, posts[row])
+        prefetch(kept.codes, place)
+        for line in range(0, rows.shape[1], _LINE):
+            prefetch(rows[place], line)

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.prefetch import prefetch
 from feedgen.ranking.groups.columns import Signal, is_near
 from feedgen.ranking.groups.compiled import inner
 from feedgen.state.engagement import BACK, HOUR_MASK, KIND, KIND_MASK, POST_SHIFT, WINDOWS
@@ -42,6 +43,8 @@ SIGNALS: Final = (
 _COUNT: Final = len(SIGNALS)
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
+_AHEAD: Final = 8
+"""Rows after the one that is counted, whose engagements are fetched meanwhile."""
 
 
 @inner
@@ -66,19 +69,26 @@ def fill_near(
     by_post: Spans,
     near: NDArray[np.uint32],
     now_hour: int,
-    post: int,
+    posts: NDArray[np.int32],
     out: NDArray[np.float32],
-    row: int,
     first: int,
 ) -> None:
-    """The others. O(engagements with the post)."""
-    for column in range(first + EVERYONE, first + _COUNT):
-        out[row, column] = 0.0
-    for value in list_of(by_post, post):
-        kind = value >> 1 & KIND_MASK
-        if is_near(near, value >> POST_SHIFT) == 0 or kind >= _READ:
+    """The others, of every row. O(engagements with `posts`)."""
+    starts, counts, values = by_post.starts, by_post.counts, by_post.values
+    for row in range(len(posts)):
+        for column in range(first + EVERYONE, first + _COUNT):
+            out[row, column] = 0.0
+        if posts[row] >= len(starts):
             continue
-        sign, age = 1 - 2 * (value & BACK), now_hour - (value >> 5 & HOUR_MASK)
-        out[row, first + _NEAR + kind] += sign
-        out[row, first + _NEAR_WEEK] += sign * (age <= _WEEK_HOURS)
-        out[row, first + _NEAR_DAY] += sign * (age <= _DAY_HOURS)
+        coming = posts[min(row + _AHEAD, len(posts) - 1)]
+        prefetch(values, starts[coming] if coming < len(starts) else 0)
+        start = starts[posts[row]]
+        for at in range(start, start + counts[posts[row]]):
+            value = values[at]
+            kind = value >> 1 & KIND_MASK
+            if is_near(near, value >> POST_SHIFT) == 0 or kind >= _READ:
+                continue
+            sign, age = 1 - 2 * (value & BACK), now_hour - (value >> 5 & HOUR_MASK)
+            out[row, first + _NEAR + kind] += sign
+            out[row, first + _NEAR_WEEK] += sign * (age <= _WEEK_HOURS)
+            out[row, first + _NEAR_DAY] += sign * (age <= _DAY_HOURS)

@@ -5,10 +5,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.prefetch import prefetch
+from feedgen.ranking.groups.bits import AT_ONCE, set_of
 from feedgen.ranking.groups.columns import is_near
 from feedgen.ranking.groups.compiled import inner
+from feedgen.ranking.groups.kept import LANGUAGE, LOCATION, NUMBER
 from feedgen.state.attributes import MEDIA, NONE, UNSAID
-from feedgen.state.lists import Spans, list_of
+from feedgen.state.lists import Spans
 
 COLUMNS: Final = 15
 """ranking.said says what they are."""
@@ -71,12 +74,23 @@ class Between(NamedTuple):
 
 
 @inner
-def _both(followees: Spans, near: NDArray[np.uint32], author: int) -> int:
-    """Whom the viewer and the author follow. O(followees of the author): half a nanosecond each."""
-    listed, both = list_of(followees, author), 0
-    for at in range(len(listed)):
-        both += is_near(near, listed[at])
-    return both
+def _both(followees: Spans, near: NDArray[np.uint32], authors: NDArray[np.int32], both: NDArray[np.int64]) -> None:
+    """Whom the viewer and each author follow. While one author's followees are read, the next one's are fetched: they
+    are far away in memory. O(followees of the authors): less than half a nanosecond each."""
+    starts, counts, values = followees.starts, followees.counts, followees.values
+    for number in range(len(authors)):
+        author, coming = authors[number], authors[min(number + 1, len(authors) - 1)]
+        both[number] = 0
+        if author >= len(starts):
+            continue
+        start, count, after = starts[author], counts[author], starts[coming] if coming < len(starts) else 0
+        whole, found = count - count % AT_ONCE, 0
+        for at in range(0, whole, AT_ONCE):
+            prefetch(values, after + at)
+            found += set_of(near, values, start + at)
+        for at in range(start + whole, start + count):
+            found += is_near(near, values[at])
+        both[number] = found
 
 
 @inner
@@ -91,7 +105,7 @@ def between(
         author = authors[number]
         found.place[number] = _alike(_code(said.place, author), place, UNSAID)
         found.apart[number] = _apart(_code(said.born, author), born)
-        found.both[number] = _both(said.followees, near, author)
+    _both(said.followees, near, authors, found.both)
     return found
 
 
@@ -110,20 +124,14 @@ def fill_everyone(said: Said, post: int, author: int, out: NDArray[np.float32], 
 
 
 @inner
-def fill_own(
-    reader: Reader,
-    between: Between,
-    number: int,
-    language: int,
-    location: int,
-    out: NDArray[np.float32],
-    row: int,
-    first: int,
-) -> None:
-    """What does. `number`: the author's; `language`, `location`: the post's. O(1)."""
-    out[row, first + 2] = _alike(language, reader.language, NONE)
-    out[row, first + 3] = _alike(location, reader.location, NONE)
-    out[row, first + 5] = np.float32(reader.device) if reader.device else np.nan
-    out[row, first + 6], out[row, first + 7] = between.place[number], between.apart[number]
-    out[row, first + 12] = between.both[number]
-    out[row, first + 13] = np.float32(between.shown[number]) if reader.views else np.nan
+def fill_own(reader: Reader, between: Between, codes: NDArray[np.int32], out: NDArray[np.float32], first: int) -> None:
+    """What does, of every row. O(1) each."""
+    device = np.float32(reader.device) if reader.device else np.float32(np.nan)
+    for row in range(len(out)):
+        number = codes[row, NUMBER]
+        out[row, first + 2] = _alike(codes[row, LANGUAGE], reader.language, NONE)
+        out[row, first + 3] = _alike(codes[row, LOCATION], reader.location, NONE)
+        out[row, first + 5] = device
+        out[row, first + 6], out[row, first + 7] = between.place[number], between.apart[number]
+        out[row, first + 12] = between.both[number]
+        out[row, first + 13] = np.float32(between.shown[number]) if reader.views else np.nan

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Read, Signal, hours
 from feedgen.ranking.groups.compiled import inner
+from feedgen.ranking.groups.kept import HOURS
 from feedgen.ranking.groups.viewer import Past
 
 _INF: Final = float("inf")
@@ -179,6 +180,7 @@ def fill(
 
 
 @inner
-def fill_own(past: Past, age_h: int, out: NDArray[np.float32], row: int, first: int) -> None:
-    """passed. `age_h`: the post's, in whole hours. O(1)."""
-    out[row, first + 1] = past.since[min(age_h, len(past.since) - 1)]
+def fill_own(past: Past, codes: NDArray[np.int32], out: NDArray[np.float32], first: int) -> None:
+    """passed, of every row. O(1) each."""
+    for row in range(len(out)):
+        out[row, first + 1] = past.since[min(codes[row, HOURS], len(past.since) - 1)]

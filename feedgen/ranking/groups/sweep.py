@@ -25,8 +25,8 @@ from feedgen.ranking.groups.columns import (
     room_to_read,
 )
 from feedgen.ranking.groups.compiled import compiled, inner
-from feedgen.ranking.groups.kept import BIN, CODES, HOURS, LANGUAGE, LOCATION, Kept
-from feedgen.ranking.groups.saying import Between, Reader, Said
+from feedgen.ranking.groups.kept import BIN, CODES, HOURS, LANGUAGE, LOCATION, NUMBER, Kept
+from feedgen.ranking.groups.saying import Reader, Said
 from feedgen.ranking.groups.viewer import Past
 from feedgen.state.engagement import POST_SHIFT
 from feedgen.state.lists import list_of
@@ -54,7 +54,7 @@ _room_for_profile, _room_to_tell = author.room_for_profile, topics.room_to_tell
 _fill_siblings, _own_siblings, _fill_rank = siblings.fill, siblings.fill_own, ranks.fill
 _fill_kinds, _own_kinds = kinds.fill_everyone, kinds.fill_near
 _between, _fill_said, _own_said = saying.between, saying.fill_everyone, saying.fill_own
-_is_kept, _keep, _fetch = kept.is_kept, kept.keep, kept.fetch
+_unkept_of, _keep, _fetch = kept.unkept_of, kept.keep, kept.fetch
 
 
 class Room(NamedTuple):
@@ -95,6 +95,16 @@ def _by_author(columns: Columns, scratch: Scratch, posts: NDArray[np.int32]) -> 
 
 
 @inner
+def _codes_of(by: ByAuthor) -> NDArray[np.int32]:
+    """Room for kept.CODES of each candidate, with the number of its author. O(posts)."""
+    codes = np.empty((len(by.order), CODES), np.int32)
+    for number in range(len(by.authors)):
+        for place in range(by.bounds[number], by.bounds[number + 1]):
+            codes[by.order[place], NUMBER] = number
+    return codes
+
+
+@inner
 def _touched(columns: Columns, scratch: Scratch, past: Past, authors: int) -> NDArray[np.bool_]:
     """By number of an author, whether the viewer did anything with their posts. O(engagements of the viewer)."""
     touched = np.zeros(authors, np.bool_)
@@ -114,16 +124,6 @@ def _shown(columns: Columns, scratch: Scratch, seen: NDArray[np.int64], authors:
         if one >= 0 and scratch.slot[one] > 0:
             shown[scratch.slot[one] - 1] += 1
     return shown
-
-
-@inner
-def _unkept(room: Room, by: ByAuthor, posts: NDArray[np.int32], touched: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """By number of an author, whether rows have to be made. O(posts)."""
-    unkept = touched.copy()
-    for number in range(len(by.authors)):
-        for place in range(by.bounds[number], by.bounds[number + 1]):
-            unkept[number] |= not _is_kept(room.kept, room.moment, posts[by.order[place]])
-    return unkept
 
 
 @inner
@@ -184,52 +184,6 @@ def _make(
         _forget_topics(scratch, told, about)
 
 
-@inner
-def _copy(
-    room: Room,
-    by: ByAuthor,
-    unkept: NDArray[np.bool_],
-    posts: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    out: NDArray[np.float32],
-    first: int,
-) -> None:
-    """Rows of the authors that are not in `unkept`. O(posts)."""
-    for number in range(len(by.authors)):
-        if unkept[number]:
-            continue
-        for place in range(by.bounds[number], by.bounds[number + 1]):
-            at = by.order[place]
-            _fetch(room.kept, posts[at], codes, out, at, first + _AUTHOR)
-
-
-@inner
-def _add_own(
-    columns: Columns,
-    scratch: Scratch,
-    now_hour: int,
-    reader: Reader,
-    past: Past,
-    back: NDArray[np.float64],
-    between: Between,
-    by: ByAuthor,
-    posts: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    out: NDArray[np.float32],
-    first: int,
-) -> None:
-    """What depends on the viewer, of every row. O(engagements with posts)."""
-    for number in range(len(by.authors)):
-        for place in range(by.bounds[number], by.bounds[number + 1]):
-            at = by.order[place]
-            post, code = posts[at], codes[at]
-            _own_author(past, back, number, code[BIN], out, at, first + _AUTHOR)
-            _own_siblings(past, code[HOURS], out, at, first + _SIBLINGS)
-            _own_topics(columns, scratch, now_hour, post, out, at, first + _TOPICS)
-            _own_kinds(columns.by_post, scratch.near, now_hour, post, out, at, first + _KINDS)
-            _own_said(reader, between, number, code[LANGUAGE], code[LOCATION], out, at, first + _SAID)
-
-
 @compiled
 def sweep(
     columns: Columns,
@@ -247,21 +201,26 @@ def sweep(
     O(what the viewer engaged with + seen + followees of the candidates' authors + engagements with posts), and O(posts
     read) of authors whose rows are not kept.
     """
-    scratch, followees, viewer_ = room.scratch, said.followees, reader.viewer
+    scratch, followees, viewer_, kept_ = room.scratch, said.followees, reader.viewer, room.kept
     past, by = _past_of(columns, scratch, moment, viewer_), _by_author(columns, scratch, posts)
     mark_near(followees, scratch.near, viewer_)
-    touched, codes = _touched(columns, scratch, past, len(by.authors)), np.empty((len(posts), CODES), np.int32)
-    unkept = _unkept(room, by, posts, touched)
-    _copy(room, by, unkept, posts, codes, out, first)
+    codes = _codes_of(by)
+    touched = _touched(columns, scratch, past, len(by.authors))
+    unkept = touched.copy()
+    _unkept_of(kept_, room.moment, posts, codes, unkept)
+    _fetch(kept_, posts, ~unkept, codes, out, first + _AUTHOR)
     if _look(columns, by.authors, unkept) < 0:  # never
         return
-    read = room_to_read()
+    read, now_hour = room_to_read(), int(moment.now // HOUR_S)
     _make(columns, said, room, moment, past, read, by, touched, unkept, posts, codes, out, first)
     _fill_viewer(moment, past, len(list_of(followees, viewer_)), out, first)
     back = _back_of(columns, scratch, moment, read, viewer_, len(by.authors))
     between = _between(said, reader, scratch.near, by.authors, _shown(columns, scratch, seen, len(by.authors)))
-    now_hour = int(moment.now // HOUR_S)
-    _add_own(columns, scratch, now_hour, reader, past, back, between, by, posts, codes, out, first)
+    _own_author(past, back, codes, out, first + _AUTHOR)
+    _own_siblings(past, codes, out, first + _SIBLINGS)
+    _own_topics(columns, scratch, now_hour, posts, out, first + _TOPICS)
+    _own_kinds(columns.by_post, scratch.near, now_hour, posts, out, first + _KINDS)
+    _own_said(reader, between, codes, out, first + _SAID)
     for place in range(len(_RANKED)):
         _fill_rank(out, first + _RANKED[place], _SIGNS[place], first + _RANKS + place)
     for one in by.authors:

@@ -184,27 +184,45 @@ def unmet_of(about: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 @inner
-def fill_own(
-    columns: Columns, scratch: Scratch, now_hour: int, post: int, out: NDArray[np.float32], row: int, first: int
+def _own(
+    columns: Columns,
+    scratch: Scratch,
+    now_hour: int,
+    start: int,
+    count: int,
+    out: NDArray[np.float32],
+    row: int,
+    first: int,
 ) -> None:
-    """From viewer_topic to viewer_topics_ago: what the viewer did with anything about it. O(topics of the post)."""
-    count, start = int(columns.topic_count[post]), columns.topic_at[post]
-    for at in range(first + 8, first + _COUNT):
-        out[row, at] = np.nan
-    if count == 0:
-        return
     rarest, liking, longest, rarely = -1, 0.0, 0, 0.0
     for at in range(start, start + count):
         topic = columns.topics[at]
-        met = scratch.met[topic]
+        met, hour = scratch.met[topic], scratch.met_hour[topic]
         liked = _liking(met, columns.about[topic]) if met else columns.unmet[topic]
         if rarest < 0 or columns.about[topic] <= columns.about[rarest]:
             rarest, rarely = topic, liked
         liking += liked
-        hour = scratch.met_hour[topic]
         longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
     out[row, first + 8], out[row, first + 9] = liking / count, rarely
     if scratch.met_hour[rarest] > 0:
         out[row, first + 10] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
     if longest >= 0:
         out[row, first + 11] = longest
+
+
+@inner
+def fill_own(
+    columns: Columns,
+    scratch: Scratch,
+    now_hour: int,
+    posts: NDArray[np.int32],
+    out: NDArray[np.float32],
+    first: int,
+) -> None:
+    """From viewer_topic to viewer_topics_ago, of every row: what the viewer did with anything about it. O(topics)."""
+    for row in range(len(posts)):
+        count, start = int(columns.topic_count[posts[row]]), columns.topic_at[posts[row]]
+        for at in range(first + 8, first + _COUNT):
+            out[row, at] = np.nan
+        if count:
+            _own(columns, scratch, now_hour, start, count, out, row, first)
