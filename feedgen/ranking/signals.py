@@ -53,7 +53,7 @@ class _Room(threading.local):
 
 def _clean(posts: int, users: int, topics: int) -> Scratch:
     own, slot, met, met_hour, cell = (np.zeros(count, np.int32) for count in (posts, users, topics, topics, topics))
-    return Scratch(own, slot, met, met_hour, cell, np.zeros(users // 32 + 1, np.uint32))
+    return Scratch(own, slot, met, met_hour, np.zeros(topics), cell, np.zeros(users // 32 + 1, np.uint32))
 
 
 class Signals:

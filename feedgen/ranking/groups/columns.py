@@ -32,7 +32,7 @@ class Signal(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """By post, but for `about` and `unmet` (by topic the posts about it, and topics.liking of who met none of them),
+    """By post, but for `about` and `unmet` (by topic the posts about it, and `liking_of` who met none of them),
     `recent` (posts of each author, oldest first), `engaged_by` (what each viewer engaged with), and `by_post` (who
     engaged with each, see engagement.Engagement.by_post)."""
 
@@ -60,15 +60,17 @@ class Moment(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Clean between viewers, that is 0 everywhere. `own`: by post, 1 + the hour the viewer last engaged with it.
-    `slot`: by user, 1 + number of a candidate's author. `met`, `met_hour`: by topic, posts about it that the viewer
-    engaged with, and 1 + the last hour. `cell`: by topic, 1 + number in the author's topics. `near`: by user a bit,
-    whether the viewer follows them; never the viewer's own."""
+    """Clean between viewers, that is 0 everywhere but in `liking`. `own`: by post, 1 + the hour the viewer last engaged
+    with it. `slot`: by user, 1 + number of a candidate's author. `met`, `met_hour`: by topic, posts about it that the
+    viewer engaged with, and 1 + the last hour; `liking`: what liking_of says of a topic that was met. `cell`: by topic,
+    1 + number in the author's topics. `near`: by user a bit, whether the viewer follows them; never the viewer's own.
+    """
 
     own: NDArray[np.int32]
     slot: NDArray[np.int32]
     met: NDArray[np.int32]
     met_hour: NDArray[np.int32]
+    liking: NDArray[np.float64]
     cell: NDArray[np.int32]
     near: NDArray[np.uint32]
 
@@ -182,3 +184,9 @@ def read_posts(columns: Columns, scratch: Scratch, moment: Moment, author: int, 
             into.delay[at] = np.log1p(hours(columns.first[post] - created[post]))
             into.weight[at] = 2.0 ** (-(moment.now - columns.first[post]) / FADING_S)
     return count
+
+
+@inner
+def liking_of(met: int, about: int) -> float:
+    """How much of what is about a topic the viewer engaged with, from how many posts of how many."""
+    return float(np.log((met + 0.5) / (about + 5.0)))

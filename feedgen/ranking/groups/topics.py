@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, Columns, Moment, Read, Scratch, Signal, hours
+from feedgen.ranking.groups.columns import DAY_S, Columns, Moment, Read, Scratch, Signal, hours, liking_of
 from feedgen.ranking.groups.compiled import compiled, inner
 
 _INF: Final = float("inf")
@@ -169,45 +169,13 @@ def fill(
         _of_author(told, moment, number, out, row, first)
 
 
-@inner
-def _liking(met: int, about: int) -> float:
-    return float(np.log((met + 0.5) / (about + 5.0)))
-
-
 @compiled
 def unmet_of(about: NDArray[np.int64]) -> NDArray[np.float64]:
     """Columns.unmet. O(topics)."""
     unmet = np.empty(len(about))
     for topic in range(len(about)):
-        unmet[topic] = _liking(0, about[topic])
+        unmet[topic] = liking_of(0, about[topic])
     return unmet
-
-
-@inner
-def _own(
-    columns: Columns,
-    scratch: Scratch,
-    now_hour: int,
-    start: int,
-    count: int,
-    out: NDArray[np.float32],
-    row: int,
-    first: int,
-) -> None:
-    rarest, liking, longest, rarely = -1, 0.0, 0, 0.0
-    for at in range(start, start + count):
-        topic = columns.topics[at]
-        met, hour = scratch.met[topic], scratch.met_hour[topic]
-        liked = _liking(met, columns.about[topic]) if met else columns.unmet[topic]
-        if rarest < 0 or columns.about[topic] <= columns.about[rarest]:
-            rarest, rarely = topic, liked
-        liking += liked
-        longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
-    out[row, first + 8], out[row, first + 9] = liking / count, rarely
-    if scratch.met_hour[rarest] > 0:
-        out[row, first + 10] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
-    if longest >= 0:
-        out[row, first + 11] = longest
 
 
 @inner
@@ -220,9 +188,19 @@ def fill_own(
     first: int,
 ) -> None:
     """From viewer_topic to viewer_topics_ago, of every row: what the viewer did with anything about it. O(topics)."""
+    starts, counts, topics = columns.topic_at, columns.topic_count, columns.topics
+    about, unmet, met, met_hour, liking = columns.about, columns.unmet, scratch.met, scratch.met_hour, scratch.liking
     for row in range(len(posts)):
-        count, start = int(columns.topic_count[posts[row]]), columns.topic_at[posts[row]]
-        for at in range(first + 8, first + _COUNT):
-            out[row, at] = np.nan
-        if count:
-            _own(columns, scratch, now_hour, start, count, out, row, first)
+        count, start = int(counts[posts[row]]), starts[posts[row]]
+        rarest, liked, longest, rarely = -1, 0.0, 0, 0.0
+        for at in range(start, start + count):
+            topic = topics[at]
+            hour, likes = met_hour[topic], liking[topic] if met[topic] else unmet[topic]
+            if rarest < 0 or about[topic] <= about[rarest]:
+                rarest, rarely = topic, likes
+            liked += likes
+            longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
+        out[row, first + 8], out[row, first + 9] = liked / count if count else np.nan, rarely if count else np.nan
+        hour = met_hour[rarest] if count else 0
+        out[row, first + 10] = max(now_hour - (hour - 1), 0) if hour > 0 else np.nan
+        out[row, first + 11] = longest if longest >= 0 and count else np.nan
