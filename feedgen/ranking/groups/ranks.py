@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 from feedgen.ranking.groups.columns import Signal
 from feedgen.ranking.groups.compiled import inner
 
-COST: Final = "O(candidates / 16) a candidate"
+COST: Final = "O(1) a candidate"
 RANKED: Final = (("age", 1), ("topic_share", -1), ("share_365d", -1), ("viewer_topic", -1), ("author_hazard", -1))
 """What candidates are ranked by, and whether ascending; those for whom it is missing come last."""
 SIGNALS: Final = tuple(
     Signal(f"rank_{name}", "candidates", 0, float("inf"), "never", f"with a {'lower' if sign > 0 else 'higher'} {name}")
     for name, sign in RANKED
 )
+
+
+_BITS: Final = 8
+_STEPS: Final = 32 // _BITS
+_CELLS: Final = 1 << _BITS
 
 
 @inner
@@ -25,18 +30,42 @@ def _key(value: float) -> int:
 
 
 @inner
-def fill(out: NDArray[np.float32], column: int, sign: int, into: int) -> None:
-    """How many rows are lower in `column`, times `sign`, NaN last; into column `into`.
+def _digit(key: int, step: int) -> int:
+    return int(key >> np.uint32(_BITS * step) & np.uint32(_CELLS - 1))
 
-    O(n² / 16): each is compared with all the others, vector by vector, which up to a thousand rows is quicker than to
-    sort them.
-    """
+
+@inner
+def _sorted(keys: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """Positions in ascending order of their keys, digit by digit, but for those that are the same in all. O(n)."""
+    count, cells = len(keys), np.zeros((_STEPS, _CELLS), np.int32)
+    line, other = np.arange(count).astype(np.int32), np.empty(count, np.int32)
+    for at in range(count):
+        for step in range(_STEPS):
+            cells[step, _digit(keys[at], step)] += 1
+    for step in range(_STEPS):
+        begins, total = cells[step], 0
+        if count and begins[_digit(keys[0], step)] == count:
+            continue
+        for cell in range(_CELLS):
+            begins[cell], total = total, total + begins[cell]
+        for place in range(count):
+            at = line[place]
+            cell = _digit(keys[at], step)
+            other[begins[cell]] = at
+            begins[cell] += 1
+        line, other = other, line
+    return line
+
+
+@inner
+def fill(out: NDArray[np.float32], column: int, sign: int, into: int) -> None:
+    """How many rows are lower in `column`, times `sign`, NaN last; into column `into`. O(n)."""
     keys = np.empty(len(out), np.uint32)
     for at in range(len(out)):
         value = sign * out[at, column]
         keys[at] = _key(np.inf if np.isnan(value) else value + 0.0)  # there is but one zero
-    for at in range(len(out)):
-        key, lower = keys[at], np.uint32(0)
-        for other in range(len(keys)):
-            lower += np.uint32(keys[other] < key)
-        out[at, into] = lower
+    line, lower = _sorted(keys), 0
+    for place in range(len(out)):
+        if place and keys[line[place]] != keys[line[place - 1]]:
+            lower = place
+        out[line[place], into] = lower
