@@ -19,8 +19,8 @@ from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
 from feedgen.kernels.followback import follow_back
-from feedgen.kernels.prefetch import prefetch
 from feedgen.pipeline import Pipeline, Ranked
+from feedgen.prefetch import prefetch
 from feedgen.state.lists import Lists
 from feedgen.state.state import State
 from feedgen.state.symbols import Names, Symbols

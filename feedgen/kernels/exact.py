@@ -7,11 +7,17 @@ from feedgen.kernels.compiled import compiled
 from feedgen.ranking.exact import (
     EXP_TERMS,
     LN2_HIGH,
+    LN2_HIGH_32,
     LN2_LOW,
+    LN2_LOW_32,
     LN_TERMS,
+    LN_TERMS_32,
     LOG2_E,
     MANTISSA,
+    MANTISSA_32,
+    ONE_32,
     ROOT_HALF_BITS,
+    ROOT_HALF_BITS_32,
     ROUNDER,
     STEEPEST,
 )
@@ -36,6 +42,21 @@ def ln(value: float) -> float:
     series = series * square + LN_TERMS[1]
     series = series * square + LN_TERMS[0]
     return twos * LN2_HIGH + (ratio * series + twos * LN2_LOW)
+
+
+@compiled
+def ln_32(value: float) -> float:
+    """Of a positive, normal, finite float32."""
+    bits = np.int32(np.float32(value).view(np.int32) - ROOT_HALF_BITS_32)
+    twos = np.float32(np.int32(bits >> np.int32(23)))
+    scaled = np.int32((bits & MANTISSA_32) + ROOT_HALF_BITS_32).view(np.float32)
+    ratio = (scaled - ONE_32) / (scaled + ONE_32)
+    square = ratio * ratio
+    series = LN_TERMS_32[4] * square + LN_TERMS_32[3]
+    series = series * square + LN_TERMS_32[2]
+    series = series * square + LN_TERMS_32[1]
+    series = series * square + LN_TERMS_32[0]
+    return twos * LN2_HIGH_32 + (ratio * series + twos * LN2_LOW_32)
 
 
 @compiled

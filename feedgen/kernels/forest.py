@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.kernels.columnwise import columns_of
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.lanes import ROWS, WORDS, above, part, settle
 
@@ -60,28 +61,20 @@ class Walk(NamedTuple):
 
 
 @inner
-def _fill(
-    inputs: NDArray[np.float32], first: int, count: int, columns: NDArray[np.uint32], into: NDArray[np.float32]
-) -> None:
-    """Columns as trees see them, which is what feedgen.models.forests.tidy says of rows."""
-    for place in range(len(columns)):
-        into[place, count:] = 0.0
-        if columns[place] >= len(inputs):
-            into[place] = 0.0
-            continue
-        values, tidied = inputs[columns[place], first : first + count], into[place]
-        for at in range(count):
-            value = values[at]
-            value = np.float32(MISSING) if np.isnan(value) else value
-            value = min(max(value, np.float32(MISSING)), np.float32(MOST))
-            tidied[at] = np.float32(0.0) if abs(value) < np.float32(LEAST) else value
+def _tidy(values: NDArray[np.float32]) -> None:
+    """As trees see them, which is what feedgen.models.forests.tidy says of rows."""
+    for at in range(len(values)):
+        value = values[at]
+        value = np.float32(MISSING) if np.isnan(value) else value
+        value = min(max(value, np.float32(MISSING)), np.float32(MOST))
+        values[at] = np.float32(0.0) if abs(value) < np.float32(LEAST) else value
 
 
 @inner
-def _ask(values: NDArray[np.float32], walk: Walk, begin: int, answers: NDArray[np.uint64]) -> None:
-    """From question `begin` on."""
-    for which in range(begin, len(walk.edge)):
-        column, edge = values[walk.asked[which]], walk.edge[which]
+def _ask(values: NDArray[np.float32], walk: Walk, begin: int, end: int, answers: NDArray[np.uint64]) -> None:
+    """Questions `begin` to `end`."""
+    for which in range(begin, end):
+        column, edge = values[walk.columns[walk.asked[which]]], walk.edge[which]
         for word in range(WORDS):
             answers[which, word] = above(column, 64 * word, edge)
 
@@ -136,9 +129,40 @@ def _sum(
         tree += now
 
 
+class Work(NamedTuple):
+    """What one block of ROWS rows is worked with. `answers`: by question; `sums`: by head, shape (heads, ROWS)."""
+
+    answers: NDArray[np.uint64]
+    sums: NDArray[np.float64]
+
+
+@inner
+def room_to_work(trees: Trees, walk: Walk) -> Work:
+    """For one block after the other."""
+    return Work(np.empty((len(walk.edge), WORDS), np.uint64), np.empty((len(trees.bounds) - 1, ROWS)))
+
+
+@inner
+def grow_block(values: NDArray[np.float32], trees: Trees, walk: Walk, work: Work, leaves: NDArray[np.uint16]) -> None:
+    """`work.sums` of a block. `values`: its columns, shape (inputs + 1, ROWS), as rows are made; tidied in place."""
+    inputs, shared, sums = len(values) - 1, len(walk.columns), work.sums
+    if shared and walk.columns[shared - 1] == inputs:
+        shared -= 1
+    last = np.searchsorted(walk.asked, shared)
+    for place in range(shared):
+        _tidy(values[walk.columns[place]])
+    _ask(values, walk, 0, last, work.answers)
+    for head in range(len(sums)):
+        _sum(trees, walk, head, work.answers, sums[head], leaves)
+        if head == 0 and shared < len(walk.columns):
+            for at in range(ROWS):
+                values[inputs, at] = 1.0 / (1.0 + np.exp(-sums[head, at]))
+            _ask(values, walk, last, len(walk.edge), work.answers)
+
+
 @compiled
 def grow(
-    inputs: NDArray[np.float32],
+    rows: NDArray[np.float32],
     trees: Trees,
     walk: Walk,
     logits: NDArray[np.float64],
@@ -146,26 +170,17 @@ def grow(
 ) -> None:
     """Fill `logits`, shape (rows, heads), with each head's sum over its trees, in their order.
 
-    `inputs`: shape (inputs, rows), as they are made. `leaves`: which leaf of each tree each row came to, shape (rows,
+    `rows`: shape (rows, inputs), as they are made. `leaves`: which leaf of each tree each row came to, shape (rows,
     trees); of no rows if that is not wanted. O(rows × (nodes / 512 + trees)), and O(512 rows) for fewer.
     """
-    values, sums = np.empty((len(walk.columns), ROWS), np.float32), np.empty(ROWS)
-    answers, shared = np.empty((len(walk.edge), WORDS), np.uint64), len(walk.columns)
-    if shared and walk.columns[shared - 1] == len(inputs):
-        shared -= 1
-    last = np.searchsorted(walk.asked, shared)
-    for first in range(0, inputs.shape[1], ROWS):
-        here = min(ROWS, inputs.shape[1] - first)
-        _fill(inputs, first, here, walk.columns, values)
-        _ask(values, walk, 0, answers)
-        for head in range(len(trees.bounds) - 1):
-            _sum(trees, walk, head, answers, sums, leaves[first : first + here])
+    values, work = np.empty((rows.shape[1] + 1, ROWS), np.float32), room_to_work(trees, walk)
+    for first in range(0, len(rows), ROWS):
+        here = min(ROWS, len(rows) - first)
+        columns_of(rows, first, here, values)
+        grow_block(values, trees, walk, work, leaves[first : first + here])
+        for head in range(len(work.sums)):
             for at in range(here):
-                logits[first + at, head] = sums[at]
-            if head == 0 and shared < len(walk.columns):
-                for at in range(ROWS):
-                    values[shared, at] = 1.0 / (1.0 + np.exp(-sums[at]))
-                _ask(values, walk, last, answers)
+                logits[first + at, head] = work.sums[head, at]
 
 
 @compiled

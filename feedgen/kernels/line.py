@@ -1,20 +1,79 @@
 """Lines over many inputs: which values they read, and what they add up to."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.compiled import compiled
+from feedgen.kernels.columnwise import columns_of
+from feedgen.kernels.compiled import compiled, inner
+from feedgen.kernels.exact import ln_32
+from feedgen.kernels.lanes import ROWS
+
+
+class Scale(NamedTuple):
+    """On what scale inputs are: `missing`, float32 by column, stands for NaN, ±`most` for infinities; columns from
+    `first` on are ±ln(1 + |value|)."""
+
+    missing: NDArray[np.float32]
+    most: float
+    first: int
+
+
+@inner
+def _level(
+    column: NDArray[np.float32], scale: Scale, missing: np.float32, signal: bool, into: NDArray[np.float32]
+) -> None:
+    edge, one = np.float32(scale.most), np.float32(1.0)
+    for at in range(len(column)):
+        value = column[at]
+        value = missing if np.isnan(value) else value
+        into[at] = np.copysign(edge, value) if np.isinf(value) else value
+    if signal:
+        for at in range(len(into)):
+            into[at] = np.copysign(ln_32(one + abs(into[at])), into[at])
+
+
+@inner
+def follow_block(
+    values: NDArray[np.float32], scale: Scale, weights: NDArray[np.float64], sums: NDArray[np.float64]
+) -> None:
+    """Σ weight × input, of a block of ROWS rows as they are made. `values`: its columns; `sums`: shape (ROWS,).
+
+    Four sums of every fourth input are added up at last, as add_up has them. O(ROWS × inputs).
+    """
+    parts, level, inputs = np.zeros((4, ROWS)), np.empty(ROWS, np.float32), len(weights)
+    whole = inputs - inputs % 4
+    for column in range(inputs):
+        _level(values[column], scale, scale.missing[column], column >= scale.first, level)
+        part, weight = parts[column % 4 if column < whole else 0], weights[column]
+        for at in range(ROWS):
+            part[at] += weight * level[at]
+    for at in range(ROWS):
+        sums[at] = (parts[0, at] + parts[1, at]) + (parts[2, at] + parts[3, at])
 
 
 @compiled
-def fill_in(rows: NDArray[np.float32], missing: NDArray[np.float32], most: float, into: NDArray[np.float32]) -> None:
-    """The rows with what stands in `missing` by column for NaN, and ±`most` for infinities. Shapes (rows, inputs)."""
-    edge = np.float32(most)
-    for row in range(rows.shape[0]):
-        for column in range(rows.shape[1]):
-            value = rows[row, column]
-            value = missing[column] if np.isnan(value) else value
-            into[row, column] = np.copysign(edge, value) if np.isinf(value) else value
+def follow(rows: NDArray[np.float32], scale: Scale, weights: NDArray[np.float64], sums: NDArray[np.float64]) -> None:
+    """The same of any rows, shape (rows, inputs); no weights give sums of 0. O(rows × inputs)."""
+    values, found = np.empty((rows.shape[1], ROWS), np.float32), np.empty(ROWS)
+    for first in range(0, len(rows), ROWS):
+        here = min(ROWS, len(rows) - first)
+        columns_of(rows, first, here, values)
+        follow_block(values, scale, weights, found)
+        sums[first : first + here] = found[:here]
+
+
+@compiled
+def level_out(rows: NDArray[np.float32], scale: Scale, into: NDArray[np.float32]) -> None:
+    """Rows as they are made on that scale. Shapes (rows, inputs)."""
+    values, level = np.empty((rows.shape[1], ROWS), np.float32), np.empty(ROWS, np.float32)
+    for first in range(0, len(rows), ROWS):
+        here = min(ROWS, len(rows) - first)
+        columns_of(rows, first, here, values)
+        for column in range(len(values)):
+            _level(values[column], scale, scale.missing[column], column >= scale.first, level)
+            into[first : first + here, column] = level[:here]
 
 
 @compiled

@@ -9,8 +9,8 @@ from feedgen.diversity import LAST_SHIFT, MIX, STEP
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
-from feedgen.kernels.prefetch import prefetch
 from feedgen.kernels.scoring import Picked, by_rank
+from feedgen.prefetch import prefetch
 
 _FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
 _SECOND_SHIFT, _SECOND_FACTOR = MIX[1]

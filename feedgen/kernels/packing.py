@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import compiled, inner
-from feedgen.kernels.prefetch import prefetch
+from feedgen.prefetch import prefetch
 from feedgen.state.symbols import Names
 
 KINDS: Final = ("int", "hex", "fixed", "arena")

@@ -7,7 +7,7 @@ from numba import uint32, uint64
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.prefetch import prefetch
+from feedgen.prefetch import prefetch
 from feedgen.state.lists import Spans
 
 

@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, PostColumns, Shared
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
-from feedgen.kernels.prefetch import prefetch
+from feedgen.prefetch import prefetch
 from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SETTLED, SMOOTH, UNDECIDED, WRITTEN
 from feedgen.state.attributes import TOPICS_MAX
 

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
 from feedgen.kernels.forest import LEAST, LEAVES, MISSING, MOST, Trees, Walk, grow
-from feedgen.models.wide import along
+from feedgen.kernels.worth import score_by_trees
+from feedgen.models.wide import SCALE, along
 
 Rows = NDArray[np.float32]
 TYPES: Final = (np.uint32, np.float32, np.uint32, np.int64, np.float64, np.int64)
 """Of the parts of Trees."""
 _ALL: Final = (1 << LEAVES) - 1
-_CHUNK: Final = 1 << 14
-"""Rows that are turned into columns at once."""
 
 
 def tidy(rows: Rows) -> Rows:
@@ -86,12 +85,8 @@ class Forests:
         return self._started(rows, sums), leaves
 
     def _grow(self, rows: Rows, sums: NDArray[np.float64], leaves: NDArray[np.uint16] | None) -> None:
-        """Columns that stand one after the other in memory already are not copied."""
         nowhere = np.empty((0, 0), np.uint16)
-        for first in range(0, len(rows), _CHUNK):
-            part = slice(first, first + _CHUNK)
-            columns = np.ascontiguousarray(rows[part].T)
-            grow(columns, self.trees, self.walk, sums[part], nowhere if leaves is None else leaves[part])
+        grow(np.ascontiguousarray(rows, np.float32), self.trees, self.walk, sums, nowhere if leaves is None else leaves)
 
     def _started(self, rows: Rows, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         bias, of_shared, of_line = self.start.T
@@ -101,7 +96,14 @@ class Forests:
 
     def lined(self, rows: Rows) -> NDArray[np.float64]:
         """What the line says of rows as they are made; 0 where there is none."""
-        return along(self.line, rows) if len(self.line) else np.zeros(len(rows))
+        return along(self.line, rows)
+
+    def scores(self, rows: Rows, worths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """worth.score of the logits, in one call. `worths`: by head. See the kernel for the cost."""
+        scores: NDArray[np.float64] = np.empty(len(rows))
+        contiguous = np.ascontiguousarray(rows, np.float32)
+        score_by_trees(contiguous, self.trees, self.walk, self.start, self.line, SCALE, worths, scores)
+        return scores
 
 
 def _cuts(edges: NDArray[np.int64], of: int) -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
-from feedgen.models.logistic import Floats, sigmoid
+from feedgen.kernels.worth import score
+from feedgen.models.logistic import Floats
 from feedgen.models.model import Model
 from feedgen.models.stacking import TOPICS, Keys, Stacked, hashed_ids, key_of
 from feedgen.ranking.heads import Heads
@@ -65,12 +66,12 @@ class TreesScorer:
         """Raises ModelError for a model without trees."""
         if model.trees is None:
             raise ModelError("this version has no trees")
-        self._model = model
+        self._trees = model.trees
         self._worths = model.worths(model.trees.heads, values)
 
     def score(self, rows: NDArray[np.float32], ids: Ids | None) -> Floats:
         """See StageTwo. O(posts × trees)."""
-        return _score(self._model.logits_by_trees(rows), self._worths)
+        return self._trees.scores(rows, self._worths)
 
 
 class StackedScorer:
@@ -100,13 +101,10 @@ class StackedScorer:
 def _score(logits: Floats, worths: Floats) -> Floats:
     """The root of what a post is worth, with its sign: the same order. Chances lie magnitudes apart; as they are, a
     share of the feed's best, which diversity takes off, would be more than most posts have.
-
-    Column by column: a BLAS product may round differently for another batch shape.
     """
-    odds, total = sigmoid(logits), np.zeros(len(logits))
-    for head, worth in enumerate(worths.tolist()):
-        total += odds[:, head] * worth
-    return np.copysign(np.sqrt(np.abs(total)), total)
+    scores: Floats = np.empty(len(logits))
+    score(logits, worths, scores)
+    return scores
 
 
 def stage_one(model: Model, values: Mapping[str, float]) -> Heads:

@@ -26,6 +26,13 @@ MANTISSA: Final = (1 << 52) - 1
 ROOT_HALF_BITS: Final = 0x3FE6A09E667F3BCD
 """√½ as it stands in memory: taken off first, exponent and mantissa of the rest part at √½ and not at 1."""
 
+ONE_32: Final = np.float32(1.0)
+LN2_HIGH_32: Final = np.float32(0.693359375)
+LN2_LOW_32: Final = np.float32(-2.12194440e-4)
+LN_TERMS_32: Final = tuple(np.float32(term) for term in LN_TERMS[:5])
+MANTISSA_32: Final = np.int32((1 << 23) - 1)
+ROOT_HALF_BITS_32: Final = np.int32(0x3F3504F3)
+
 
 def ln(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of positive, normal, finite numbers; to some 2 units of the last place. Any shape; O(n), copies."""
@@ -38,6 +45,20 @@ def ln(values: NDArray[np.float64]) -> NDArray[np.float64]:
     for term in LN_TERMS[-2::-1]:
         series = series * square + term
     found: NDArray[np.float64] = twos * LN2_HIGH + (ratio * series + twos * LN2_LOW)
+    return found
+
+
+def ln_32(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same of float32, in its arithmetic; any shape."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.int32) - ROOT_HALF_BITS_32
+    twos = (bits >> 23).astype(np.float32)
+    scaled: NDArray[np.float32] = ((bits & MANTISSA_32) + ROOT_HALF_BITS_32).view(np.float32)
+    ratio = (scaled - ONE_32) / (scaled + ONE_32)
+    square = ratio * ratio
+    series = np.full_like(square, LN_TERMS_32[-1])
+    for term in LN_TERMS_32[-2::-1]:
+        series = series * square + term
+    found: NDArray[np.float32] = twos * LN2_HIGH_32 + (ratio * series + twos * LN2_LOW_32)
     return found
 
 

@@ -3,12 +3,11 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from feedgen.ranking.groups import saying
 from feedgen.ranking.groups.columns import Signal
 from feedgen.ranking.socialrank import SocialRank
-from feedgen.selection.context import ViewerContext
+from feedgen.selection.epoch import Epoch
 from feedgen.state.logins import DEVICES
 from feedgen.state.state import State
 
@@ -48,37 +47,26 @@ SIGNALS: Final = (
 )
 
 
-class Said:
-    """These signals of one viewer's candidates at a time."""
+assert len(SIGNALS) == saying.COLUMNS
+
+
+class Told:
+    """What the loop over candidates reads of users and posts for these signals."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._rank = SocialRank(state.graph)
-        self._views = -1, False
 
-    def fill(
-        self,
-        context: ViewerContext,
-        near: NDArray[np.bool_],
-        slot: NDArray[np.int32],
-        posts: NDArray[np.int32],
-        rows: NDArray[np.float32],
-        first: int,
-    ) -> None:
-        """SIGNALS of each post, a row of the contiguous `rows`, from column `first` on.
-
-        `near`: by user, whether the viewer follows them; `slot`: by user 0.
-        """
-        state, about, users, viewer = self._state, self._state.about_posts, self._state.about_users, context.viewer
-        epoch, everyone = context.epoch, state.posts.viewed.by_post
-        rank = self._rank.of_all(len(state.users), state.watermark, context.now)
-        said = saying.Said(
-            author=state.posts.author,
+    def of_all(self, epoch: Epoch, now: float) -> saying.Said:
+        """The same for all viewers of an epoch and a day. O(posts), and what SocialRank says."""
+        state, about, users = self._state, self._state.about_posts, self._state.about_users
+        everyone, rank = state.posts.viewed.by_post, self._rank.of_all(len(state.users), state.watermark, now)
+        return saying.Said(
             media=about.media,
             language=about.language,
             location=about.location,
             length=about.length,
-            seen=everyone if self._any_views(everyone) else everyone[:0],
+            seen=everyone if everyone.any() else everyone[:0],
             place=users.kept("location"),
             born=users.kept("birth_year"),
             verified=users.kept("verified"),
@@ -86,11 +74,9 @@ class Said:
             rank=_NO_RANK if rank is None else rank,
             followees=state.graph.spans[0],
         )
-        reader = saying.Reader(viewer, users.language(viewer), users.location(viewer), state.logins.device(viewer))
-        saying.fill(said, near, reader, context.viewed[0], slot, posts, rows, first)
 
-    def _any_views(self, everyone: NDArray[np.int32]) -> bool:
-        """O(posts), once in an epoch."""
-        if self._views[0] != self._state.watermark:
-            self._views = self._state.watermark, bool(everyone.any())
-        return self._views[1]
+    def reader(self, viewer: int, *, views: bool) -> saying.Reader:
+        """`views`: whether any posts are known that the viewer has seen."""
+        users = self._state.about_users
+        device = self._state.logins.device(viewer)
+        return saying.Reader(viewer, users.language(viewer), users.location(viewer), device, views)

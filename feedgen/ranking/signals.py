@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from feedgen.config import Ranking
 from feedgen.ranking import likeness, said
 from feedgen.ranking.groups import kinds
-from feedgen.ranking.groups.columns import DAY_S, HOUR_S, SPAN_DAYS, Columns, Moment, Scratch
+from feedgen.ranking.groups.columns import DAY_S, SPAN_DAYS, Columns, Moment, Scratch
+from feedgen.ranking.groups.kept import PLACES, Kept, room_to_keep
+from feedgen.ranking.groups.saying import Said
 from feedgen.ranking.groups.sweep import GROUPS as SWEPT
+from feedgen.ranking.groups.sweep import KEPT, Room, sweep
 from feedgen.ranking.groups.sweep import SIGNALS as SWEPT_SIGNALS
-from feedgen.ranking.groups.sweep import sweep
+from feedgen.ranking.groups.topics import unmet_of
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch
 from feedgen.state.state import State
@@ -28,21 +31,29 @@ NAMES: Final = tuple(signal.name for signal in SIGNALS)
 
 
 class _Room(threading.local):
-    """Scratch of one thread."""
+    """Of one thread: scratch, and rows that are kept."""
 
     def __init__(self) -> None:
         self._scratch = _clean(0, 0, 0)
+        self._kept: Kept | None = None
+        self._of: tuple[Epoch, Moment] | None = None
+        self._number = 0
 
-    def scratch(self, posts: int, users: int, topics: int) -> Scratch:
+    def at(self, epoch: Epoch, moment: Moment, posts: int, users: int, topics: int) -> Room:
         """For at least so many of each. O(1) unless they have grown much."""
         room = self._scratch
         if posts > len(room.own) or users > len(room.slot) or topics > len(room.cell):
             room = self._scratch = _clean(posts + posts // 4, users + users // 4, 2 * topics)
-        return room
+        if self._of is None or self._of[0] is not epoch or self._of[1] != moment:
+            self._of, self._number = (epoch, moment), self._number + 1
+        if self._kept is None:
+            self._kept = room_to_keep(PLACES, KEPT)
+        return Room(room, self._kept, self._number)
 
 
 def _clean(posts: int, users: int, topics: int) -> Scratch:
-    return Scratch(*(np.zeros(count, np.int32) for count in (posts, users, topics, topics, topics)))
+    own, slot, met, met_hour, cell = (np.zeros(count, np.int32) for count in (posts, users, topics, topics, topics))
+    return Scratch(own, slot, met, met_hour, np.zeros(topics), cell, np.zeros(users // 32 + 1, np.uint32))
 
 
 class Signals:
@@ -52,8 +63,8 @@ class Signals:
         self._state = state
         self._settings = settings
         self._room = _Room()
-        self._said = said.Said(state)
-        self._columns: tuple[Epoch, Columns] | None = None
+        self._told = said.Told(state)
+        self._known: tuple[Epoch, int, Columns, Said] | None = None
 
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
         """float32, shape (posts, SIGNALS); see `fill`."""
@@ -64,32 +75,30 @@ class Signals:
     def fill(self, context: ViewerContext, posts: NDArray[np.int32], rows: NDArray[np.float32], first: int) -> None:
         """SIGNALS of each post, a row of the contiguous `rows`, from column `first` on.
 
-        O(what the viewer engaged with + what others did with the viewer's posts and with `posts` + AUTHOR_POSTS ×
-        authors of `posts`);
-        the first time in an epoch also O(topics).
+        O(what the viewer engaged with + what others did with the viewer's posts and with `posts` + followees of the
+        authors), and for authors whom no other viewer asked for at this moment, O(AUTHOR_POSTS); the first time in an
+        epoch also O(posts + topics).
         """
-        columns, state = self._columns_at(context.epoch), self._state
-        moment = Moment(float(context.now), float(context.now - min(SPAN_DAYS * DAY_S, self._state.posts.retention_s)))
-        scratch = self._room.scratch(len(state.post_ids), len(state.users), len(state.topic_names))
-        near = context.followed
+        state, now = self._state, float(np.floor(context.now))
+        columns, told = self._known_at(context.epoch, now)
+        moment = Moment(now, now - min(SPAN_DAYS * DAY_S, state.posts.retention_s))
+        room = self._room.at(context.epoch, moment, len(state.post_ids), len(state.users), len(state.topic_names))
+        seen = context.viewed[0]
+        reader = self._told.reader(context.viewer, views=len(seen) > 0)
         try:
-            sweep(columns, scratch, moment, context.viewer, len(context.followees), posts, rows, first)
-            first += len(SWEPT_SIGNALS)
-            kinds.count(columns.by_post, near, int(moment.now // HOUR_S), posts, rows, first)
-            first += len(kinds.SIGNALS)
-            self._said.fill(context, near, scratch.slot, posts, rows, first)
+            sweep(columns, told, room, moment, reader, seen, posts, rows, first)
         except BaseException:
             self._room = _Room()  # one that stops half-way, for want of memory, leaves its marks behind
             raise
-        first += len(said.SIGNALS)
+        first += len(SIGNALS) - len(likeness.SIGNALS)
         rows[:, first : first + len(likeness.SIGNALS)] = likeness.likeness(state, context, posts)
 
-    def _columns_at(self, epoch: Epoch) -> Columns:
-        """The same for all viewers of an epoch. Two threads may both put them together, and get the same."""
-        known = self._columns
-        if known is None or known[0] is not epoch:
-            known = self._columns = (epoch, _columns_of(self._state, epoch))
-        return known[1]
+    def _known_at(self, epoch: Epoch, now: float) -> tuple[Columns, Said]:
+        """The same for all viewers of an epoch and a day. Two threads may both put them together, and get the same."""
+        known, day = self._known, int(now // DAY_S)
+        if known is None or known[0] is not epoch or known[1] != day:
+            known = self._known = (epoch, day, _columns_of(self._state, epoch), self._told.of_all(epoch, now))
+        return known[2], known[3]
 
 
 def _columns_of(state: State, epoch: Epoch) -> Columns:
@@ -103,6 +112,7 @@ def _columns_of(state: State, epoch: Epoch) -> Columns:
         epoch.engaged,
         *about.topics,
         about.posts_about,
+        unmet_of(about.posts_about),
         posts.recent,
         state.engagement.by_viewer,
         state.engagement.by_post,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
+from feedgen.kernels.columnwise import columns_of
 from feedgen.kernels.compiled import compiled
 from feedgen.kernels.forest import LEAVES, stack
 from feedgen.kernels.lanes import ROWS, WORDS, above, part, settle
@@ -17,6 +18,7 @@ from feedgen.models.boosting import with_shared
 from feedgen.models.forests import Forests, forests_of, tidy
 from feedgen.models.wide import levelled
 from feedgen.ranking import inputs
+from feedgen.ranking.exact import sigmoid
 
 INPUTS = 5
 odd = st.sampled_from((0.0, -0.0, 1e-36, -1e-36, 1e-45, np.nan, np.inf, -np.inf, 3e38, -3e38, 1.0, 1 / 3, 16_777_217.0))
@@ -55,6 +57,8 @@ def test_they_foresee_what_lightgbm_foresees(
     if count:
         theirs = np.asarray(booster.predict(tidy(rows), raw_score=True))
         assert logits[:, 0].tolist() == theirs.tolist()  # to the bit: the same leaves, added in the same order
+    worths = np.array([2.5])
+    assert forests.scores(rows, worths).tolist() == scored(logits, worths).tolist()
     for same in (rows, tidy(rows), np.asfortranarray(rows)):
         assert forests.logits(same).tolist() == logits.tolist()
     for at in range(count):
@@ -69,6 +73,28 @@ def _leaf(forests: Forests, tree: int, row: NDArray[np.float32]) -> int:
         if row[trees.feature[node]] > trees.threshold[node]:
             left &= int(trees.keep[node])
     return (left & -left).bit_length() - 1
+
+
+def scored(logits: NDArray[np.float64], worths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In plain numpy."""
+    total = np.zeros(len(logits))
+    for head, worth in enumerate(worths.tolist()):
+        total += sigmoid(logits[:, head]) * worth
+    return np.copysign(np.sqrt(np.abs(total)), total)
+
+
+@compiled
+def turned(rows: NDArray[np.float32], first: int, count: int, into: NDArray[np.float32]) -> None:
+    columns_of(rows, first, count, into)
+
+
+@pytest.mark.parametrize(("count", "wide"), [(500, 136), (16, 16), (17, 33), (5, 40), (40, 5), (ROWS, 17)])
+def test_rows_are_turned_into_columns(count: int, wide: int) -> None:
+    rows = np.random.default_rng(1).normal(size=(count + 3, wide)).astype(np.float32)
+    columns = np.full((wide + 1, ROWS), 9.0, np.float32)
+    turned(rows, 2, count, columns)
+    assert columns[:wide, :count].tolist() == rows[2 : count + 2].T.tolist()
+    assert not columns[:, count:].any()
 
 
 @settings(max_examples=50, deadline=None)
@@ -147,6 +173,8 @@ def test_every_head_corrects_a_line_over_all_inputs() -> None:
     more = levelled(rows).astype(np.float64) @ line
     assert lined.logits(rows) == pytest.approx(plain.logits(rows) + np.column_stack((1.5 * more, 3.0 * more)))
     assert lined.leaves(rows)[0].tolist() == lined.logits(rows).tolist()
+    worths = np.array([1.0, -3.0])
+    assert lined.scores(rows, worths).tolist() == scored(lined.logits(rows), worths).tolist()
     lined.check(wide)
     with pytest.raises(ModelError, match="the line"):
         lined.check(wide + 1)

@@ -1,6 +1,6 @@
 """The signals in plain Python, one candidate after the other, straight from what their table says."""
 
-from math import inf, isnan, log, log1p, nan, sqrt
+from math import floor, inf, isnan, log, log1p, nan, sqrt
 from statistics import fmean
 from typing import Any
 
@@ -19,7 +19,7 @@ class Twin:
     """What is known of one viewer at one moment."""
 
     def __init__(self, context: ViewerContext) -> None:
-        self.context, self.state, self.now = context, context.state, context.now
+        self.context, self.state, self.now = context, context.state, float(floor(context.now))
         self.hour = int(self.now // HOUR)
         self.oldest = self.now - min(SPAN_DAYS * DAY, context.state.posts.retention_s)
         touched = self.state.engagement.touched

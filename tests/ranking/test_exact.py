@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedgen.kernels import exact as compiled
-from feedgen.ranking.exact import ln, ln1p, sigmoid, signed_ln1p
+from feedgen.ranking.exact import ln, ln1p, ln_32, sigmoid, signed_ln1p
 
 EPS = float(np.finfo(np.float64).eps)
 sums = st.one_of(st.floats(-40, 40), st.floats(-1e3, 1e3), st.sampled_from((0.0, -0.0, np.inf, -np.inf, np.nan, 1e308)))
@@ -19,6 +19,15 @@ def test_ln_is_right_to_the_last_places(value: float) -> None:
     exact, found = np.log(np.longdouble(value)), ln(np.array([value]))[0]
     assert abs(found - exact) <= 3 * EPS * max(abs(exact), 0.3 * abs(value - 1.0), 1e-300)
     assert compiled.ln(value) == found
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.floats(1.0, 2.0**127, width=32), st.floats(0.5, 2.0, width=32)))
+def test_ln_of_float32_is_right_to_its_last_places(value: float) -> None:
+    exact, found = np.log(np.float64(value)), ln_32(np.array([value], np.float32))[0]
+    assert found.dtype == np.float32
+    assert abs(found - exact) <= 3 * float(np.finfo(np.float32).eps) * max(abs(exact), 0.3 * abs(value - 1.0))
+    assert compiled.ln_32(np.float32(value)) == found
 
 
 @settings(max_examples=300, deadline=None)

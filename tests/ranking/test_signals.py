@@ -1,23 +1,40 @@
 """Signals against their plain twin, in any order of events, and whatever comes after `now`."""
 
+import random
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import feedgen.ranking.signals
 from feedgen.events import Event
 from feedgen.pipeline import Pipeline
+from feedgen.ranking.groups.kept import PLACES
 from feedgen.ranking.signals import NAMES, SIGNALS, Signals
 from feedgen.selection.context import ViewerContext
 from feedgen.state.state import State
 from tests.ranking.signals_twin import Twin
 from tests.worlds import DAY, NOW, SMALL, Story, events, folded, seeds, shuffled
 
+UNMOVED: Final = (HealthCheck.function_scoped_fixture,)
+"""`places` is the same for all examples of a test."""
+FEW: Final = settings(max_examples=15, deadline=None, suppress_health_check=UNMOVED)
+MANY: Final = settings(FEW, max_examples=25)
+SEEN_AT: Final = (NOW, NOW + 0.5, NOW + 1.0, NOW - DAY)
+
 
 def _context(state: State, viewer: int, now: float) -> ViewerContext:
     return Pipeline(state, SMALL)._context(viewer, now)
+
+
+@pytest.fixture(params=[PLACES, 4], autouse=True)
+def places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many rows as are kept; and so few that posts are in each other's way."""
+    monkeypatch.setattr(feedgen.ranking.signals, "PLACES", request.param)
 
 
 def _posts(state: State) -> NDArray[np.int32]:
@@ -32,18 +49,32 @@ def _every_matrix(state: State, now: float) -> dict[str, NDArray[np.float32]]:
     return {name: signals.matrix(_context(state, index, now), posts) for index, name in enumerate(state.users.names)}
 
 
-@settings(max_examples=25, deadline=None)
-@given(events(80))
-def test_what_is_compiled_is_what_the_table_says(found: list[Event]) -> None:
+@MANY
+@given(events(80), st.sampled_from((NOW, NOW + 0.75)))
+def test_what_is_compiled_is_what_the_table_says(found: list[Event], now: float) -> None:
     state = folded(found)
     posts = _posts(state)
-    for index, matrix in enumerate(_every_matrix(state, NOW).values()):
-        for row, wanted in zip(matrix, Twin(_context(state, index, NOW)).rows(posts.tolist()), strict=True):
+    for index, matrix in enumerate(_every_matrix(state, now).values()):
+        for row, wanted in zip(matrix, Twin(_context(state, index, now)).rows(posts.tolist()), strict=True):
             for name, value in zip(NAMES, row.tolist(), strict=True):
                 np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@settings(max_examples=15, deadline=None)
+@FEW
+@given(events(80), st.lists(st.tuples(st.integers(0, 4), st.sampled_from(SEEN_AT), st.integers(0, 15)), max_size=12))
+def test_what_is_kept_for_one_viewer_is_what_another_would_find(
+    found: list[Event], looks: list[tuple[int, float, int]]
+) -> None:
+    state = folded(found)
+    signals, posts, pipeline = Signals(state, SMALL.ranking), _posts(state), Pipeline(state, SMALL)
+    for viewer, now, first in looks:
+        if viewer < len(state.users):
+            context = pipeline._context(viewer, now)
+            alone = Signals(state, SMALL.ranking).matrix(context, posts[first:])
+            assert signals.matrix(context, posts[first:]).tobytes() == alone.tobytes()
+
+
+@FEW
 @given(events(80), seeds)
 def test_the_order_of_events_changes_no_bit(found: list[Event], seed: int) -> None:
     one, other = folded(found), folded(shuffled(found, seed), (7,))
@@ -57,7 +88,7 @@ def _up_to(found: Sequence[Event], now: float) -> State:
     return folded([event for event in found if event.ts <= now])
 
 
-@settings(max_examples=15, deadline=None)
+@FEW
 @given(events(80), events(40), st.sampled_from((NOW, NOW - DAY, NOW - 2 * DAY)))
 def test_another_future_changes_nothing(past: list[Event], future: list[Event], now: float) -> None:
     later = [Event(f"f{e.id}", e.type, e.ts, e.actor, e.object, e.attrs) for e in future if e.ts > now]
@@ -67,7 +98,7 @@ def test_another_future_changes_nothing(past: list[Event], future: list[Event], 
         assert matrix.tobytes() == known[name].tobytes()
 
 
-@settings(max_examples=10, deadline=None)
+@FEW
 @given(events(80))
 def test_every_signal_is_within_its_range_or_missing(found: list[Event]) -> None:
     for matrix in _every_matrix(folded(found), NOW).values():
@@ -105,3 +136,19 @@ def test_a_burst_is_told_from_its_neighbours() -> None:
     assert np.isnan(row["after_met_ago"])
     assert row["newer"] == 2
     assert row["hour_posts"] == 2
+
+
+def test_whom_both_follow_is_counted_among_many() -> None:
+    rng, story = random.Random(1), Story()
+    people = [f"n{number}" for number in range(70)]
+    for person in people:
+        for other in rng.sample(people, rng.randrange(50)):
+            if other != person:
+                story.tell(person, "follow", other, days=9)
+        story.tell(person, "post", f"p of {person}", days=1)
+    posts = _posts(story.state)
+    matrix = Signals(story.state, SMALL.ranking).matrix(_context(story.state, 3, NOW), posts)
+    follows = [set(story.state.graph.followees(user).tolist()) for user in range(len(story.state.users))]
+    wanted = [len(follows[author] & follows[3]) for author in story.state.posts.author[posts].tolist()]
+    assert max(wanted) > 16
+    assert matrix[:, NAMES.index("common")].tolist() == wanted

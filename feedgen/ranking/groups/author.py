@@ -16,11 +16,12 @@ from feedgen.ranking.groups.columns import (
     Signal,
     add_up,
     bin_of,
-    delay_bin,
     hazard,
     hours,
+    read_posts,
 )
 from feedgen.ranking.groups.compiled import inner
+from feedgen.ranking.groups.kept import BIN, NUMBER
 from feedgen.ranking.groups.viewer import Past
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import Spans, list_of
@@ -104,11 +105,12 @@ def _back_of(by_post: Spans, scratch: Scratch, post: int, now_hour: int, back: N
 
 @inner
 def back_of(
-    columns: Columns, scratch: Scratch, moment: Moment, own_posts: NDArray[np.int32], authors: int
+    columns: Columns, scratch: Scratch, moment: Moment, read: Read, viewer: int, authors: int
 ) -> NDArray[np.float64]:
     """Shape (authors, 2): engagements of each with the viewer's posts. O(those with the viewer's posts)."""
     back, now_hour = np.zeros((authors, 2)), int(moment.now // HOUR_S)
-    for post in own_posts:
+    for at in range(read_posts(columns, scratch, moment, viewer, read)):
+        post = read.posts[at]
         if columns.engaged[post] <= _CROWD:
             _back_of(columns.by_post, scratch, post, now_hour, back)
     return back
@@ -187,21 +189,27 @@ def _mine(moment: Moment, past: Past, read: Read, count: int, values: NDArray[np
 
 
 @inner
-def profile_of(
-    columns: Columns, moment: Moment, past: Past, read: Read, count: int, back: NDArray[np.float64], profile: Profile
-) -> None:
+def profile_of(columns: Columns, moment: Moment, past: Past, read: Read, count: int, profile: Profile) -> None:
     """Of the author whose `count` posts were read. O(posts)."""
     _made(moment, read, count, profile.values)
     _met(columns, moment, read, count, profile)
     _mine(moment, past, read, count, profile.values)
-    profile.values[24], profile.values[25] = back[0], back[1]
 
 
 @inner
-def fill(profile: Profile, past: Past, age_s: float, out: NDArray[np.float32], row: int, first: int) -> None:
-    """SIGNALS of a row, from column `first` on. O(1)."""
+def fill(profile: Profile, bin_: int, out: NDArray[np.float32], row: int, first: int) -> None:
+    """SIGNALS of a row, from column `first` on, but for those of `fill_own`. `bin_`: of the post's age. O(1)."""
     for at in range(_COUNT):
         out[row, first + at] = profile.values[at]
-    at = delay_bin(age_s)
-    out[row, first + 14] = hazard(profile.delays, at)
-    out[row, first + 15] = hazard(past.delays, at)
+    out[row, first + 14] = hazard(profile.delays, bin_)
+
+
+@inner
+def fill_own(
+    past: Past, back: NDArray[np.float64], codes: NDArray[np.int32], out: NDArray[np.float32], first: int
+) -> None:
+    """viewer_hazard, back_30d and back_365d of every row. O(1) each."""
+    for row in range(len(out)):
+        number = codes[row, NUMBER]
+        out[row, first + 15] = hazard(past.delays, codes[row, BIN])
+        out[row, first + 24], out[row, first + 25] = back[number, 0], back[number, 1]

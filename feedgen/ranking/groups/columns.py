@@ -32,8 +32,9 @@ class Signal(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """By post, but for `about` (posts about each topic), `recent` (posts of each author, oldest first), `engaged_by`
-    (what each viewer engaged with), and `by_post` (who engaged with each, see engagement.Engagement.by_post)."""
+    """By post, but for `about` and `unmet` (by topic the posts about it, and `liking_of` who met none of them),
+    `recent` (posts of each author, oldest first), `engaged_by` (what each viewer engaged with), and `by_post` (who
+    engaged with each, see engagement.Engagement.by_post)."""
 
     author: NDArray[np.int32]
     created: NDArray[np.float64]
@@ -45,6 +46,7 @@ class Columns(NamedTuple):
     topic_count: NDArray[np.uint8]
     topics: NDArray[np.int32]
     about: NDArray[np.int64]
+    unmet: NDArray[np.float64]
     recent: Spans
     engaged_by: Spans
     by_post: Spans
@@ -58,15 +60,19 @@ class Moment(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Clean between viewers, that is 0 everywhere. `own`: by post, 1 + the hour the viewer last engaged with it.
-    `slot`: by user, 1 + number of a candidate's author. `met`, `met_hour`: by topic, posts about it that the viewer
-    engaged with, and 1 + the last hour. `cell`: by topic, 1 + number in the author's topics."""
+    """Clean between viewers, that is 0 everywhere but in `liking`. `own`: by post, 1 + the hour the viewer last engaged
+    with it. `slot`: by user, 1 + number of a candidate's author. `met`, `met_hour`: by topic, posts about it that the
+    viewer engaged with, and 1 + the last hour; `liking`: what liking_of says of a topic that was met. `cell`: by topic,
+    1 + number in the author's topics. `near`: by user a bit, whether the viewer follows them; never the viewer's own.
+    """
 
     own: NDArray[np.int32]
     slot: NDArray[np.int32]
     met: NDArray[np.int32]
     met_hour: NDArray[np.int32]
+    liking: NDArray[np.float64]
     cell: NDArray[np.int32]
+    near: NDArray[np.uint32]
 
 
 class Read(NamedTuple):
@@ -92,6 +98,28 @@ def room_to_read() -> Read:
     """For one author after the other: making room took most of the time of an author of few posts."""
     numbers, times = np.zeros((4, AUTHOR_POSTS + 1), np.int32), np.zeros((4, AUTHOR_POSTS))
     return Read(*(numbers[0], times[0], times[1], numbers[1], times[2], times[3], numbers[2], numbers[3]))
+
+
+@inner
+def mark_near(followees: Spans, near: NDArray[np.uint32], viewer: int) -> None:
+    """Set the bits of Scratch.near. O(followees)."""
+    for user in list_of(followees, viewer):
+        if user != viewer:
+            near[user >> 5] |= np.uint32(1) << np.uint32(user & 31)
+
+
+@inner
+def forget_near(followees: Spans, near: NDArray[np.uint32], viewer: int) -> None:
+    """Take back what `mark_near` marked."""
+    for user in list_of(followees, viewer):
+        near[user >> 5] = 0
+
+
+@inner
+def is_near(near: NDArray[np.uint32], user: int) -> int:
+    """1 or 0. Unsigned, as a place that may be negative costs a comparison."""
+    one = np.uint32(user)
+    return int(near[one >> np.uint32(5)] >> (one & np.uint32(31)) & np.uint32(1))
 
 
 @inner
@@ -156,3 +184,9 @@ def read_posts(columns: Columns, scratch: Scratch, moment: Moment, author: int, 
             into.delay[at] = np.log1p(hours(columns.first[post] - created[post]))
             into.weight[at] = 2.0 ** (-(moment.now - columns.first[post]) / FADING_S)
     return count
+
+
+@inner
+def liking_of(met: int, about: int) -> float:
+    """How much of what is about a topic the viewer engaged with, from how many posts of how many."""
+    return float(np.log((met + 0.5) / (about + 5.0)))

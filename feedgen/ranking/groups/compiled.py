@@ -6,9 +6,9 @@ from typing import Final
 from feedgen.compiling import Compiler
 
 _ROOM: Final = Path(__file__).parent
-_STATE: Final = ("engagement", "attributes", "lists")
-"""Modules of state whose constants are compiled in, or whose functions are called."""
-_OTHERS: Final = (_ROOM.parent.parent / f"state/{name}.py" for name in _STATE)
+_OUTSIDE: Final = ("prefetch", "state/attributes", "state/engagement", "state/lists")
+"""Modules whose constants are compiled in, or whose functions are called."""
+_OTHERS: Final = (_ROOM.parent.parent / f"{name}.py" for name in _OUTSIDE)
 
 _COMPILER: Final = Compiler(_ROOM, "signals", [*sorted(_ROOM.glob("*.py")), *_OTHERS])
 compiled, inner = _COMPILER.compiled, _COMPILER.inner

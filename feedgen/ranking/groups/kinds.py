@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import Signal
-from feedgen.ranking.groups.compiled import compiled
+from feedgen.prefetch import prefetch
+from feedgen.ranking.groups.columns import Signal, is_near
+from feedgen.ranking.groups.compiled import inner
 from feedgen.state.engagement import BACK, HOUR_MASK, KIND, KIND_MASK, POST_SHIFT, WINDOWS
 from feedgen.state.lists import Spans, list_of
 
@@ -20,6 +21,8 @@ _DAY: Final = 0
 _WEEK: Final = _READ
 _EVER: Final = 2 * _READ
 _NEAR: Final = 3 * _READ
+EVERYONE: Final = _NEAR
+"""So many of the columns say what everyone did."""
 _NEAR_DAY: Final = 4 * _READ
 _NEAR_WEEK: Final = _NEAR_DAY + 1
 """Columns: of each kind its own from the first four on."""
@@ -40,36 +43,52 @@ SIGNALS: Final = (
 _COUNT: Final = len(SIGNALS)
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
+_AHEAD: Final = 8
+"""Rows after the one that is counted, whose engagements are fetched meanwhile."""
 
 
-@compiled
-def count(
+@inner
+def fill_everyone(by_post: Spans, now_hour: int, post: int, out: NDArray[np.float32], row: int, first: int) -> None:
+    """The first EVERYONE of SIGNALS of a row, from column `first` on. O(engagements with the post)."""
+    for column in range(first, first + EVERYONE):
+        out[row, column] = 0.0
+    for value in list_of(by_post, post):
+        kind = value >> 1 & KIND_MASK
+        if kind >= _READ:
+            continue
+        sign, age = 1 - 2 * (value & BACK), now_hour - (value >> 5 & HOUR_MASK)
+        out[row, first + _EVER + kind] += sign
+        if age <= _WEEK_HOURS:
+            out[row, first + _WEEK + kind] += sign
+        if age <= _DAY_HOURS:
+            out[row, first + _DAY + kind] += sign
+
+
+@inner
+def fill_near(
     by_post: Spans,
-    near: NDArray[np.bool_],
+    near: NDArray[np.uint32],
     now_hour: int,
     posts: NDArray[np.int32],
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """SIGNALS of each post, a row of `out`, from column `first` on. O(engagements with `posts`).
-
-    `near`: by user, whether the viewer follows them; it is False for the viewer.
-    """
-    for at in range(len(posts)):
-        for column in range(first, first + _COUNT):
-            out[at, column] = 0.0
-        for value in list_of(by_post, posts[at]):
+    """The others, of every row. O(engagements with `posts`)."""
+    starts, counts, values = by_post.starts, by_post.counts, by_post.values
+    for row in range(len(posts)):
+        for column in range(first + EVERYONE, first + _COUNT):
+            out[row, column] = 0.0
+        if posts[row] >= len(starts):
+            continue
+        coming = posts[min(row + _AHEAD, len(posts) - 1)]
+        prefetch(values, starts[coming] if coming < len(starts) else 0)
+        start = starts[posts[row]]
+        for at in range(start, start + counts[posts[row]]):
+            value = values[at]
             kind = value >> 1 & KIND_MASK
-            if kind >= _READ:
+            if is_near(near, value >> POST_SHIFT) == 0 or kind >= _READ:
                 continue
-            sign, who, age = 1 - 2 * (value & BACK), value >> POST_SHIFT, now_hour - (value >> 5 & HOUR_MASK)
-            by_followee = near[who]
-            out[at, first + _EVER + kind] += sign
-            if by_followee:
-                out[at, first + _NEAR + kind] += sign
-            if age <= _WEEK_HOURS:
-                out[at, first + _WEEK + kind] += sign
-                out[at, first + _NEAR_WEEK] += sign * by_followee
-            if age <= _DAY_HOURS:
-                out[at, first + _DAY + kind] += sign
-                out[at, first + _NEAR_DAY] += sign * by_followee
+            sign, age = 1 - 2 * (value & BACK), now_hour - (value >> 5 & HOUR_MASK)
+            out[row, first + _NEAR + kind] += sign
+            out[row, first + _NEAR_WEEK] += sign * (age <= _WEEK_HOURS)
+            out[row, first + _NEAR_DAY] += sign * (age <= _DAY_HOURS)

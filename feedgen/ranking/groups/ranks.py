@@ -30,29 +30,42 @@ def _key(value: float) -> int:
 
 
 @inner
-def fill(out: NDArray[np.float32], column: int, sign: int, into: int) -> None:
-    """How many rows are lower in `column`, times `sign`, NaN last; into column `into`. O(n)."""
-    count = len(out)
-    keys, line, other = np.empty(count, np.uint32), np.arange(count), np.empty(count, np.int64)
+def _digit(key: int, step: int) -> int:
+    return int(key >> np.uint32(_BITS * step) & np.uint32(_CELLS - 1))
+
+
+@inner
+def _sorted(keys: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """Positions in ascending order of their keys, digit by digit, but for those that are the same in all. O(n)."""
+    count, cells = len(keys), np.zeros((_STEPS, _CELLS), np.int32)
+    line, other = np.arange(count).astype(np.int32), np.empty(count, np.int32)
     for at in range(count):
-        value = sign * out[at, column]
-        keys[at] = _key(np.inf if np.isnan(value) else value + 0.0)  # there is but one zero
-    cells = np.empty(_CELLS + 1, np.int64)
+        for step in range(_STEPS):
+            cells[step, _digit(keys[at], step)] += 1
     for step in range(_STEPS):
-        shift = np.uint32(_BITS * step)
-        cells[:] = 0
-        for at in range(count):
-            cells[(keys[at] >> shift & np.uint32(_CELLS - 1)) + 1] += 1
+        begins, total = cells[step], 0
+        if count and begins[_digit(keys[0], step)] == count:
+            continue
         for cell in range(_CELLS):
-            cells[cell + 1] += cells[cell]
+            begins[cell], total = total, total + begins[cell]
         for place in range(count):
             at = line[place]
-            cell = keys[at] >> shift & np.uint32(_CELLS - 1)
-            other[cells[cell]] = at
-            cells[cell] += 1
+            cell = _digit(keys[at], step)
+            other[begins[cell]] = at
+            begins[cell] += 1
         line, other = other, line
-    lower = 0
-    for place in range(count):
+    return line
+
+
+@inner
+def fill(out: NDArray[np.float32], column: int, sign: int, into: int) -> None:
+    """How many rows are lower in `column`, times `sign`, NaN last; into column `into`. O(n)."""
+    keys = np.empty(len(out), np.uint32)
+    for at in range(len(out)):
+        value = sign * out[at, column]
+        keys[at] = _key(np.inf if np.isnan(value) else value + 0.0)  # there is but one zero
+    line, lower = _sorted(keys), 0
+    for place in range(len(out)):
         if place and keys[line[place]] != keys[line[place - 1]]:
             lower = place
         out[line[place], into] = lower

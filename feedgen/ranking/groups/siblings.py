@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Read, Signal, hours
 from feedgen.ranking.groups.compiled import inner
+from feedgen.ranking.groups.kept import HOURS
 from feedgen.ranking.groups.viewer import Past
 
 _INF: Final = float("inf")
@@ -147,7 +148,6 @@ def _burst(moment: Moment, read: Read, count: int, place: int, out: NDArray[np.f
 def fill(
     columns: Columns,
     moment: Moment,
-    past: Past,
     read: Read,
     count: int,
     post: int,
@@ -155,11 +155,10 @@ def fill(
     row: int,
     first: int,
 ) -> None:
-    """SIGNALS of a row, from column `first` on; the author's `count` posts were read. O(posts)."""
+    """SIGNALS of a row, from column `first` on, but for `passed`; the author's `count` posts were read. O(posts)."""
     created = columns.created[post]
     age_s = max(moment.now - created, 0.0)
     out[row, first] = age_s / HOUR_S
-    out[row, first + 1] = past.since[min(int(age_s // HOUR_S), len(past.since) - 1)]
     out[row, first + 2] = columns.engaged[post]
     out[row, first + 3] = _ago(moment, columns.first[post])
     out[row, first + 4] = hours(moment.now - columns.last[post]) if columns.last[post] > -_INF else np.nan
@@ -178,3 +177,10 @@ def fill(
     _put_near(moment, _near(moment, read, count, place, HOUR_S), out, row, first + 15)
     _put_near(moment, _near(moment, read, count, place, DAY_S), out, row, first + 20)
     _burst(moment, read, count, place, out, row, first + 25)
+
+
+@inner
+def fill_own(past: Past, codes: NDArray[np.int32], out: NDArray[np.float32], first: int) -> None:
+    """passed, of every row. O(1) each."""
+    for row in range(len(out)):
+        out[row, first + 1] = past.since[min(codes[row, HOURS], len(past.since) - 1)]

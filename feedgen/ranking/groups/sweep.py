@@ -1,13 +1,34 @@
-"""All signals of a viewer's candidates: one sweep over the recent posts of each of their authors."""
+"""All signals of a viewer's candidates but likeness: one sweep over the recent posts of each of their authors.
+
+What does not depend on the viewer is most of it, and so is what does for who did nothing with an author's posts, which
+is nearly everyone. So a row is made once for a moment, and copied for whoever comes later (`kept`).
+"""
 
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups import author, ranks, siblings, topics, viewer
-from feedgen.ranking.groups.columns import AUTHOR_POSTS, Columns, Moment, Scratch, Signal, read_posts, room_to_read
+from feedgen.ranking.groups import author, kept, kinds, ranks, saying, siblings, topics, viewer
+from feedgen.ranking.groups.columns import (
+    AUTHOR_POSTS,
+    HOUR_S,
+    Columns,
+    Moment,
+    Read,
+    Scratch,
+    Signal,
+    delay_bin,
+    forget_near,
+    mark_near,
+    read_posts,
+    room_to_read,
+)
 from feedgen.ranking.groups.compiled import compiled, inner
+from feedgen.ranking.groups.kept import BIN, CODES, HOURS, LANGUAGE, LOCATION, NUMBER, Kept
+from feedgen.ranking.groups.saying import Reader, Said
+from feedgen.ranking.groups.viewer import Past
+from feedgen.state.engagement import POST_SHIFT
 from feedgen.state.lists import list_of
 
 GROUPS: Final = (viewer, author, siblings, topics, ranks)
@@ -21,11 +42,27 @@ _RANKED: Final = np.array([_NAMES.index(name) for name, _ in ranks.RANKED])
 _SIGNS: Final = np.array([sign for _, sign in ranks.RANKED])
 _TOPICS_AT_FIRST: Final = 64
 
+_KINDS: Final = _RANKS + len(ranks.SIGNALS)
+_SAID: Final = _KINDS + len(kinds.SIGNALS)
+KEPT: Final = _SAID + saying.COLUMNS - _AUTHOR
+"""So many columns of a row are kept, from the author's on."""
+
 _past_of, _forget_past, _fill_viewer = viewer.past_of, viewer.forget, viewer.fill
-_back_of, _profile_of, _fill_author = author.back_of, author.profile_of, author.fill
-_told_of, _forget_topics, _fill_topics = topics.told_of, topics.forget, topics.fill
+_back_of, _profile_of, _fill_author, _own_author = author.back_of, author.profile_of, author.fill, author.fill_own
+_told_of, _forget_topics, _fill_topics, _own_topics = topics.told_of, topics.forget, topics.fill, topics.fill_own
 _room_for_profile, _room_to_tell = author.room_for_profile, topics.room_to_tell
-_fill_siblings, _fill_rank = siblings.fill, ranks.fill
+_fill_siblings, _own_siblings, _fill_rank = siblings.fill, siblings.fill_own, ranks.fill
+_fill_kinds, _own_kinds = kinds.fill_everyone, kinds.fill_near
+_between, _fill_said, _own_said = saying.between, saying.fill_everyone, saying.fill_own
+_unkept_of, _keep, _fetch = kept.unkept_of, kept.keep, kept.fetch
+
+
+class Room(NamedTuple):
+    """Room of one thread. `moment`: a number for kept.key_of."""
+
+    scratch: Scratch
+    kept: Kept
+    moment: int
 
 
 class ByAuthor(NamedTuple):
@@ -58,13 +95,45 @@ def _by_author(columns: Columns, scratch: Scratch, posts: NDArray[np.int32]) -> 
 
 
 @inner
-def _fetch(columns: Columns, authors: NDArray[np.int32]) -> int:
-    """Look at all that is read of the authors' posts, without a branch between: what is far away in memory comes
+def _codes_of(by: ByAuthor) -> NDArray[np.int32]:
+    """Room for kept.CODES of each candidate, with the number of its author. O(posts)."""
+    codes = np.empty((len(by.order), CODES), np.int32)
+    for number in range(len(by.authors)):
+        for place in range(by.bounds[number], by.bounds[number + 1]):
+            codes[by.order[place], NUMBER] = number
+    return codes
+
+
+@inner
+def _touched(columns: Columns, scratch: Scratch, past: Past, authors: int) -> NDArray[np.bool_]:
+    """By number of an author, whether the viewer did anything with their posts. O(engagements of the viewer)."""
+    touched = np.zeros(authors, np.bool_)
+    for entry in past.entries:
+        one = columns.author[entry >> POST_SHIFT]
+        if one >= 0 and scratch.slot[one] > 0:
+            touched[scratch.slot[one] - 1] = True
+    return touched
+
+
+@inner
+def _shown(columns: Columns, scratch: Scratch, seen: NDArray[np.int64], authors: int) -> NDArray[np.int64]:
+    """How many of the posts in `seen` are each author's. O(seen)."""
+    shown = np.zeros(authors, np.int64)
+    for post in seen:
+        one = columns.author[post]
+        if one >= 0 and scratch.slot[one] > 0:
+            shown[scratch.slot[one] - 1] += 1
+    return shown
+
+
+@inner
+def _look(columns: Columns, authors: NDArray[np.int32], which: NDArray[np.bool_]) -> int:
+    """Look at all that is read of these authors' posts, without a branch between: what is far away in memory comes
     together, and not one after the other. That something is counted keeps the compiler from leaving it out."""
     count = 0
-    for one in authors:
-        recent = list_of(columns.recent, one)
-        for at in range(max(len(recent) - AUTHOR_POSTS, 0), len(recent)):
+    for number in range(len(authors)):
+        recent = list_of(columns.recent, authors[number])
+        for at in range(max(len(recent) - AUTHOR_POSTS, 0) if which[number] else len(recent), len(recent)):
             post = recent[at]
             count += (columns.created[post] > 0.0) + (columns.first[post] > 0.0) + (columns.last[post] > 0.0)
             count += (columns.engaged[post] > 0) + (columns.topic_at[post] > 0) + (columns.topic_count[post] > 0)
@@ -72,41 +141,89 @@ def _fetch(columns: Columns, authors: NDArray[np.int32]) -> int:
     return count
 
 
-@compiled
-def sweep(
+@inner
+def _make(
     columns: Columns,
-    scratch: Scratch,
+    said: Said,
+    room: Room,
     moment: Moment,
-    reader: int,
-    followees: int,
+    past: Past,
+    read: Read,
+    by: ByAuthor,
+    touched: NDArray[np.bool_],
+    unkept: NDArray[np.bool_],
     posts: NDArray[np.int32],
+    codes: NDArray[np.int32],
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """SIGNALS of each post, a row of `out`, from column `first` on.
-
-    O(what the viewer engaged with + posts read of the candidates' authors).
-    """
-    past, read = _past_of(columns, scratch, moment, reader), room_to_read()
-    by, profile, told = _by_author(columns, scratch, posts), _room_for_profile(), _room_to_tell(_TOPICS_AT_FIRST)
-    if _fetch(columns, by.authors) < 0:  # never
-        return
-    _fill_viewer(moment, past, followees, out, first)
-    own = read_posts(columns, scratch, moment, reader, read)
-    back = _back_of(columns, scratch, moment, read.posts[:own], len(by.authors))
+    """Rows of the authors in `unkept`; kept, but for those of the authors in `touched`. O(posts read)."""
+    scratch, profile, told = room.scratch, _room_for_profile(), _room_to_tell(_TOPICS_AT_FIRST)
+    now_hour = int(moment.now // HOUR_S)
     for number in range(len(by.authors)):
-        count = read_posts(columns, scratch, moment, by.authors[number], read)
-        _profile_of(columns, moment, past, read, count, back[number], profile)
+        if not unkept[number]:
+            continue
+        one = by.authors[number]
+        count = read_posts(columns, scratch, moment, one, read)
+        _profile_of(columns, moment, past, read, count, profile)
         told, about = _told_of(columns, scratch, moment, read, count, told)
         for place in range(by.bounds[number], by.bounds[number + 1]):
             at = by.order[place]
             post = posts[at]
-            _fill_author(profile, past, moment.now - columns.created[post], out, at, first + _AUTHOR)
-            _fill_siblings(columns, moment, past, read, count, post, out, at, first + _SIBLINGS)
+            age_s = max(moment.now - columns.created[post], 0.0)
+            bin_ = delay_bin(age_s)
+            _fill_author(profile, bin_, out, at, first + _AUTHOR)
+            _fill_siblings(columns, moment, read, count, post, out, at, first + _SIBLINGS)
             _fill_topics(columns, scratch, moment, told, post, out, at, first + _TOPICS)
+            _fill_kinds(columns.by_post, now_hour, post, out, at, first + _KINDS)
+            _fill_said(said, post, one, out, at, first + _SAID)
+            codes[at, BIN], codes[at, HOURS] = bin_, int(age_s // HOUR_S)
+            codes[at, LANGUAGE], codes[at, LOCATION] = said.language[post], said.location[post]
+            if not touched[number]:
+                _keep(room.kept, room.moment, post, codes, out, at, first + _AUTHOR)
         _forget_topics(scratch, told, about)
+
+
+@compiled
+def sweep(
+    columns: Columns,
+    said: Said,
+    room: Room,
+    moment: Moment,
+    reader: Reader,
+    seen: NDArray[np.int64],
+    posts: NDArray[np.int32],
+    out: NDArray[np.float32],
+    first: int,
+) -> None:
+    """SIGNALS of each post, a row of `out`, from column `first` on. `seen`: posts the viewer has seen.
+
+    O(what the viewer engaged with + seen + followees of the candidates' authors + engagements with posts), and O(posts
+    read) of authors whose rows are not kept.
+    """
+    scratch, followees, viewer_, kept_ = room.scratch, said.followees, reader.viewer, room.kept
+    past, by = _past_of(columns, scratch, moment, viewer_), _by_author(columns, scratch, posts)
+    mark_near(followees, scratch.near, viewer_)
+    codes = _codes_of(by)
+    touched = _touched(columns, scratch, past, len(by.authors))
+    unkept = touched.copy()
+    _unkept_of(kept_, room.moment, posts, codes, unkept)
+    _fetch(kept_, posts, ~unkept, codes, out, first + _AUTHOR)
+    if _look(columns, by.authors, unkept) < 0:  # never
+        return
+    read, now_hour = room_to_read(), int(moment.now // HOUR_S)
+    _make(columns, said, room, moment, past, read, by, touched, unkept, posts, codes, out, first)
+    _fill_viewer(moment, past, len(list_of(followees, viewer_)), out, first)
+    back = _back_of(columns, scratch, moment, read, viewer_, len(by.authors))
+    between = _between(said, reader, scratch.near, by.authors, _shown(columns, scratch, seen, len(by.authors)))
+    _own_author(past, back, codes, out, first + _AUTHOR)
+    _own_siblings(past, codes, out, first + _SIBLINGS)
+    _own_topics(columns, scratch, now_hour, posts, out, first + _TOPICS)
+    _own_kinds(columns.by_post, scratch.near, now_hour, posts, out, first + _KINDS)
+    _own_said(reader, between, codes, out, first + _SAID)
     for place in range(len(_RANKED)):
         _fill_rank(out, first + _RANKED[place], _SIGNS[place], first + _RANKS + place)
     for one in by.authors:
         scratch.slot[one] = 0
+    forget_near(followees, scratch.near, viewer_)
     _forget_past(columns, scratch, past)

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, HOUR_S, Columns, Moment, Read, Scratch, Signal, hours
-from feedgen.ranking.groups.compiled import inner
+from feedgen.ranking.groups.columns import DAY_S, Columns, Moment, Read, Scratch, Signal, hours, liking_of
+from feedgen.ranking.groups.compiled import compiled, inner
 
 _INF: Final = float("inf")
 COST: Final = "O(topics of AUTHOR_POSTS) an author; then O(topics) a candidate"
@@ -133,6 +133,17 @@ def _of_author(told: Told, moment: Moment, number: int, out: NDArray[np.float32]
 
 
 @inner
+def _rarest(columns: Columns, start: int, count: int) -> int:
+    """The last of those that the fewest posts are about; −1 of none."""
+    rarest = -1
+    for at in range(start, start + count):
+        topic = columns.topics[at]
+        if rarest < 0 or columns.about[topic] <= columns.about[rarest]:
+            rarest = topic
+    return rarest
+
+
+@inner
 def fill(
     columns: Columns,
     scratch: Scratch,
@@ -143,30 +154,53 @@ def fill(
     row: int,
     first: int,
 ) -> None:
-    """SIGNALS of a row, from column `first` on. O(topics of the post)."""
-    count = int(columns.topic_count[post])
+    """SIGNALS of a row, from column `first` on, but for those of `fill_own`. O(topics of the post)."""
+    count, start, shares = int(columns.topic_count[post]), columns.topic_at[post], 0.0
     out[row, first] = count
     for at in range(first + 1, first + _COUNT):
         out[row, at] = np.nan
     if count == 0:
         return
-    now_hour, rarest, shares, liking, longest, rarely = int(moment.now // HOUR_S), -1, 0.0, 0.0, 0, 0.0
-    start = columns.topic_at[post]
     for at in range(start, start + count):
-        topic = columns.topics[at]
-        liked = np.log((scratch.met[topic] + 0.5) / (columns.about[topic] + 5.0))
-        if rarest < 0 or columns.about[topic] <= columns.about[rarest]:
-            rarest, rarely = topic, liked
-        shares += _share(told, scratch.cell[topic] - 1)
-        liking += liked
-        hour = scratch.met_hour[topic]
-        longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
-    number = scratch.cell[rarest] - 1
+        shares += _share(told, scratch.cell[columns.topics[at]] - 1)
+    number = scratch.cell[_rarest(columns, start, count)] - 1
     out[row, first + 1], out[row, first + 2] = _share(told, number), shares / count
     if number >= 0:
         _of_author(told, moment, number, out, row, first)
-    out[row, first + 8], out[row, first + 9] = liking / count, rarely
-    if scratch.met_hour[rarest] > 0:
-        out[row, first + 10] = max(now_hour - (scratch.met_hour[rarest] - 1), 0)
-    if longest >= 0:
-        out[row, first + 11] = longest
+
+
+@compiled
+def unmet_of(about: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Columns.unmet. O(topics)."""
+    unmet = np.empty(len(about))
+    for topic in range(len(about)):
+        unmet[topic] = liking_of(0, about[topic])
+    return unmet
+
+
+@inner
+def fill_own(
+    columns: Columns,
+    scratch: Scratch,
+    now_hour: int,
+    posts: NDArray[np.int32],
+    out: NDArray[np.float32],
+    first: int,
+) -> None:
+    """From viewer_topic to viewer_topics_ago, of every row: what the viewer did with anything about it. O(topics)."""
+    starts, counts, topics = columns.topic_at, columns.topic_count, columns.topics
+    about, unmet, met, met_hour, liking = columns.about, columns.unmet, scratch.met, scratch.met_hour, scratch.liking
+    for row in range(len(posts)):
+        count, start = int(counts[posts[row]]), starts[posts[row]]
+        rarest, liked, longest, rarely = -1, 0.0, 0, 0.0
+        for at in range(start, start + count):
+            topic = topics[at]
+            hour, likes = met_hour[topic], liking[topic] if met[topic] else unmet[topic]
+            if rarest < 0 or about[topic] <= about[rarest]:
+                rarest, rarely = topic, likes
+            liked += likes
+            longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
+        out[row, first + 8], out[row, first + 9] = liked / count if count else np.nan, rarely if count else np.nan
+        hour = met_hour[rarest] if count else 0
+        out[row, first + 10] = max(now_hour - (hour - 1), 0) if hour > 0 else np.nan
+        out[row, first + 11] = longest if longest >= 0 and count else np.nan

@@ -5,7 +5,18 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.ranking.groups.columns import DAY_S, DELAYS, HOUR_S, Columns, Moment, Scratch, Signal, add_up, delay_bin
+from feedgen.ranking.groups.columns import (
+    DAY_S,
+    DELAYS,
+    HOUR_S,
+    Columns,
+    Moment,
+    Scratch,
+    Signal,
+    add_up,
+    delay_bin,
+    liking_of,
+)
 from feedgen.ranking.groups.compiled import inner
 from feedgen.state.engagement import BACK, HOUR_MASK, POST_SHIFT
 from feedgen.state.lists import list_of
@@ -65,7 +76,7 @@ def _standing(entries: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @inner
 def past_of(columns: Columns, scratch: Scratch, moment: Moment, viewer: int) -> Past:
-    """And marks `own`, `met`, `met_hour`. O(engagements of the viewer and their topics)."""
+    """And marks `own`, `met`, `met_hour`, `liking`. O(engagements of the viewer and their topics)."""
     entries = _standing(list_of(columns.engaged_by, viewer))
     own, met, met_hour = scratch.own, scratch.met, scratch.met_hour
     for entry in entries:
@@ -96,7 +107,11 @@ def past_of(columns: Columns, scratch: Scratch, moment: Moment, viewer: int) -> 
             weighted += weight * bin_
             weights += weight
     for entry in entries:
-        own[entry >> POST_SHIFT] = abs(own[entry >> POST_SHIFT])
+        post = entry >> POST_SHIFT
+        own[post] = abs(own[post])
+        for at in range(columns.topic_at[post], columns.topic_at[post] + columns.topic_count[post]):
+            topic = columns.topics[at]
+            scratch.liking[topic] = liking_of(met[topic], columns.about[topic])
     add_up(delays)
     idle = float(max(now_hour - latest, 0)) if latest >= 0 else np.nan
     mean = (weighted / weights + 0.5) / 4.0 if weights > 0.0 else np.nan

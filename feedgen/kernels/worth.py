@@ -1,0 +1,60 @@
+"""From log-odds to one score."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedgen.kernels.columnwise import columns_of
+from feedgen.kernels.compiled import compiled, inner
+from feedgen.kernels.exact import squash
+from feedgen.kernels.forest import Trees, Walk, grow_block, room_to_work
+from feedgen.kernels.lanes import ROWS
+from feedgen.kernels.line import Scale, follow_block
+
+
+@inner
+def _root(total: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+    for at in range(len(total)):
+        scores[at] = np.copysign(np.sqrt(abs(total[at])), total[at])
+
+
+@compiled
+def score(logits: NDArray[np.float64], worths: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+    """The root of Σ worth × σ(log-odds), with its sign. `logits`: shape (rows, heads). O(rows × heads)."""
+    odds, total = np.empty(len(logits)), np.zeros(len(logits))
+    for head in range(len(worths)):
+        odds[:] = logits[:, head]
+        squash(odds)
+        for at in range(len(odds)):
+            total[at] += odds[at] * worths[head]
+    _root(total, scores)
+
+
+@compiled
+def score_by_trees(
+    rows: NDArray[np.float32],
+    trees: Trees,
+    walk: Walk,
+    start: NDArray[np.float64],
+    line: NDArray[np.float64],
+    scale: Scale,
+    worths: NDArray[np.float64],
+    scores: NDArray[np.float64],
+) -> None:
+    """The same of what Forests.logits says of rows as they are made. See forest.grow for the cost."""
+    values, work = np.empty((rows.shape[1] + 1, ROWS), np.float32), room_to_work(trees, walk)
+    lined, odds, nowhere, sums = np.zeros(ROWS), np.empty(ROWS), np.empty((0, 0), np.uint16), work.sums
+    for first in range(0, len(rows), ROWS):
+        here = min(ROWS, len(rows) - first)
+        columns_of(rows, first, here, values)
+        if len(line):
+            follow_block(values, scale, line, lined)
+        grow_block(values, trees, walk, work, nowhere)
+        total = np.zeros(ROWS)
+        for head in range(len(worths)):
+            bias, of_shared, of_line = start[head, 0], start[head, 1], start[head, 2]
+            for at in range(ROWS):
+                odds[at] = bias + of_shared * sums[0, at] + sums[head, at] + of_line * lined[at]
+            squash(odds)
+            for at in range(ROWS):
+                total[at] += odds[at] * worths[head]
+        _root(total[:here], scores[first : first + here])
