@@ -7,7 +7,6 @@ from numba import uint64
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import compiled, inner
-from feedgen.state.lists import Spans
 
 _WIDE: Final = 32
 """Entries of a row that are searched first: of 500 that are spread evenly, nine of ten viewers are among these."""
@@ -15,23 +14,26 @@ _WIDE: Final = 32
 
 @compiled
 def follow_back(
-    followees: Spans, authors: NDArray[np.int32], viewer: int, share: float, into: NDArray[np.float64]
+    values: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    viewer: int,
+    share: float,
+    into: NDArray[np.float64],
 ) -> None:
-    """1 for each author who follows the viewer, else 0. O(log followees) an author.
+    """1 for each author who follows the viewer, else 0: whom they follow begins at `starts`, ascending. O(log
+    followees) an author.
 
     `share`: how far into a row the viewer is thought to stand, from 0 to 1; it changes no result. Rows are not in the
     cache, and a search in all of a row of 500 reads six lines of it.
     """
-    starts, counts, values = followees
-    count, near, far = len(authors), 0, 0
+    count, near, far = len(starts), 0, 0
     begin, many, low = np.zeros(count, np.uint64), np.zeros(count, np.uint64), np.empty(count, np.uint64)
     first, last = np.empty(count, np.int32), np.empty(count, np.int32)
     narrow, whole = np.empty(count, np.int64), np.empty(count, np.int64)
     into[:] = 0.0
     for at in range(count):
-        author = authors[at]
-        if author < len(starts):
-            begin[at], many[at] = starts[author], counts[author]
+        begin[at], many[at] = starts[at], counts[at]
     for at in range(count):
         guess = np.int64(np.float64(many[at]) * share) - _WIDE // 2
         low[at] = np.uint64(max(min(guess, np.int64(many[at]) - _WIDE), 0))

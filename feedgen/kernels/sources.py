@@ -84,7 +84,7 @@ def of_network(
     """The most popular posts up to `login` whose marks under `bits` are `wanted`."""
     if cap < 1:
         return network.posts[:0]
-    which, created, mark, popularity = network.posts, network.created, marks.post, columns.shared.popularity
+    which, created, mark, popularity = network.posts, network.created, marks.post, columns.posts.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
         found[count] = at
@@ -132,7 +132,7 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
     The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
     mostly after a quarter of it.
     """
-    cap, pool, names = min(rules.interest_cap, room), columns.shared.pool, columns.posts.names
+    cap, pool, names = min(rules.interest_cap, room), columns.pool, columns.posts.names
     if cap < 1 or not len(cares):
         return pool.posts[:0]
     mark, near, now, size = marks.post, marks.near, rules.now, 3 * cap + _STEP
@@ -196,7 +196,7 @@ def gather(
     count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
     count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
     wanted = min(rules.trending_cap, cap - count)
-    count = _take(marks, into, count, 5, trending(marks, rules, columns.shared.pool, wanted))
+    count = _take(marks, into, count, 5, trending(marks, rules, columns.pool, wanted))
     mark = marks.post
     for post in into.posts[:count]:
         mark[post] &= ~TAKEN & 255

@@ -98,6 +98,11 @@ class Lists:
         return bool(len(at))
 
     @property
+    def layout(self) -> int:
+        """Another number each time lists were moved that nothing was added to."""
+        return self._arena.layout
+
+    @property
     def spans(self) -> Spans:
         """Everything, for kernels; views until the next change."""
         return Spans(self._arena.starts.values, self._arena.counts.values, self._values.values)
