@@ -40,13 +40,13 @@ def columns_of(state: State, ranking: config.Ranking, epoch: Epoch, cards: Cards
         PeopleColumns(
             recent=state.posts.recent.values,
             followees=followees.values,
+            returned=state.graph.returned,
             since=since,
             barred=barred,
             hidden=state.impressions.hidden,
             engaged=state.engagement.by_viewer,
             viewed=state.impressions.seen.spans,
             names=state.users.encoded,
-            below=_below(epoch.followers),
         ),
         state.engagement.by_post.values,
         Topics(*rarity(state.about_posts.posts_about)),
@@ -56,11 +56,6 @@ def columns_of(state: State, ranking: config.Ranking, epoch: Epoch, cards: Cards
             *(_left(span * 24, int(min(epoch.hour + 2, _HALF_LIVES * span * 24 + 2))) for span in days),
         ),
     )
-
-
-def _below(followers: NDArray[np.int64]) -> NDArray[np.float64]:
-    below: NDArray[np.float64] = (np.cumsum(followers) - followers) / max(followers.sum(), 1)
-    return below
 
 
 def _pool(state: State, epoch: Epoch) -> Pool:

@@ -20,10 +20,9 @@ from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
 from feedgen.kernels.cards import USER, UserParts, blank, write_users
-from feedgen.kernels.followback import follow_back
 from feedgen.kernels.prefetch import prefetch
 from feedgen.pipeline import Pipeline, Ranked
-from feedgen.state.lists import Lists, Spans
+from feedgen.state.lists import Spans
 from feedgen.state.state import State
 from feedgen.state.symbols import Names, Symbols
 from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, batch_sizes, batches, events, folded
@@ -156,28 +155,6 @@ def test_of_a_long_pool_the_best_matches_are_found(cap: int) -> None:
         assert ranked.candidates["interest"] <= cap
         assert viewer != "me" or ranked.candidates["interest"]
         assert encode_bulk(made) == encode_bulk(plain(story.state, story.pipeline, ranked))
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(st.one_of(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 200), min_size=30)), max_size=12),
-    st.lists(st.integers(0, 15), max_size=20),
-    st.integers(0, 200),
-    st.floats(0, 1),
-)
-def test_authors_follow_back_whose_row_holds_the_viewer(
-    rows: list[set[int]], authors: list[int], viewer: int, share: float
-) -> None:
-    """Wherever in the rows, short and long ones, the viewer is thought to stand."""
-    lists = Lists(np.int32)
-    for owner, row in enumerate(rows):
-        if row:
-            lists.append_many(np.full(len(row), owner), np.array(sorted(row), np.int32))
-    back = np.full(len(authors), np.nan)
-    starts, counts, values = lists.spans
-    of = np.array([author if author < len(starts) else len(starts) for author in authors], np.int64)
-    follow_back(values, np.append(starts, 0)[of], np.append(counts, np.int32(0))[of], viewer, share, back)
-    assert back.tolist() == [float(author < len(rows) and viewer in rows[author]) for author in authors]
 
 
 @njit

@@ -42,8 +42,8 @@ POST: Final = np.dtype(
 )
 """`created` (s), `author`, `language`, `min_age`, `media`: as state has them. `code`, `form`: the id, see codes.
 `engaged_at`, `engagements`: where those with the post begin in engagement.Engagement.by_post, and how many there are;
-`favour`: Posts.engaged; `viewed`: Posts.viewed. `topics`: how many it has, of which the first TOPICS are here. `doubts`:
-bits for DELETED, WITHHELD, SENSITIVE."""
+`favour`: Posts.engaged; `viewed`: Posts.viewed. `topics`: how many it has, of which the first TOPICS are here.
+`doubts`: bits for DELETED, WITHHELD, SENSITIVE."""
 
 USER: Final = np.dtype(
     [

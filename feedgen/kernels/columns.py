@@ -24,19 +24,19 @@ class PostColumns(NamedTuple):
 class PeopleColumns(NamedTuple):
     """By user: `since` when whom they follow is followed, whom they do not see (`barred`, `hidden`), what they did.
 
-    `recent`, `followees`: values of what the cards of users name. `below`: which share of all follows are of users
-    numbered below.
+    `recent`, `followees`: values of what the cards of users name. `returned`: parallel to `followees`, the bit RETURNED
+    for who follows back.
     """
 
     recent: NDArray[np.int32]
     followees: NDArray[np.int32]
+    returned: NDArray[np.uint32]
     since: Since
     barred: Spans
     hidden: Spans
     engaged: Spans
     viewed: Spans
     names: Names
-    below: NDArray[np.float64]
 
 
 class Pool(NamedTuple):

@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import ln
 from feedgen.kernels.followback import follow_back
-from feedgen.kernels.marks import Marks, Past
+from feedgen.kernels.marks import NEAR, RETURNS, Marks, Past
 from feedgen.kernels.network import Network
 from feedgen.kernels.talk import network_row, talk_rows
 from feedgen.kernels.taste import match
@@ -112,15 +112,17 @@ def _author_rows(
     """Affinities, liked_share, follows_back, followed, and what all viewers share of the author."""
     author, slot_of, slots, near = authors.author, authors.slot_of, marks.slot, marks.near
     users, by = columns.cards.users, np.empty((8, len(author)))
-    starts, counts = np.empty(len(author), np.int64), np.empty(len(author), np.int32)
+    others, count = np.empty(len(author), np.int32), 0
     _affinities(columns, slots, viewer, by[:3])
     _liked_share(columns, slots, network, past, by[3])
     for slot in range(len(author)):
-        one, card = author[slot], users[author[slot]]
-        starts[slot], counts[slot] = card.followees_at, card.followees
-        by[5, slot], by[6, slot], by[7, slot] = near[one], card.log_rate, card.log_followers
-        slots[one] = -1
-    follow_back(columns.people.followees, starts, counts, viewer, columns.people.below[viewer], by[4])
+        card, bits = users[author[slot]], near[author[slot]]
+        by[4, slot], by[5, slot] = bits & RETURNS != 0, bits & NEAR
+        by[6, slot], by[7, slot] = card.log_rate, card.log_followers
+        others[count] = slot
+        count += not bits
+        slots[author[slot]] = -1
+    follow_back(columns, viewer, author, others[:count], by[4])
     for at in range(len(slot_of)):
         slot = slot_of[at]
         for row in range(6):

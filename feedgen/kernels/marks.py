@@ -11,6 +11,7 @@ from feedgen.kernels.picking import Keys, picked
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import list_of
 from feedgen.state.moments import time_of
+from feedgen.state.returning import RETURNED
 
 VIEWED: Final = 1
 ENGAGED: Final = 2
@@ -18,13 +19,15 @@ GROWN: Final = 4
 TAKEN: Final = 8
 SEEN: Final = VIEWED | ENGAGED
 """Who engaged with a post has seen it."""
+NEAR: Final = 1
+RETURNS: Final = 2
 _POST_MASK: Final = (1 << 32) - 1
 
 
 class Marks(NamedTuple):
-    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: by user, whether the viewer
-    follows them or is them. `slot`: by user, −1 or the number of a candidate's author. `cell`: by (topic, number of
-    topics), −1 or a position."""
+    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: by user, bits for whether the
+    viewer follows them or is them, and whether such a one follows the viewer. `slot`: by user, −1 or the number of a
+    candidate's author. `cell`: by (topic, number of topics), −1 or a position."""
 
     post: NDArray[np.uint8]
     place: NDArray[np.int32]
@@ -54,12 +57,21 @@ def times_of(columns: Columns, viewer: int) -> NDArray[np.float64]:
 
 
 @inner
-def mark_near(columns: Columns, marks: Marks, viewer: int, value: int) -> None:
-    """Set `near` of the viewer and of whom the viewer follows."""
+def mark_near(columns: Columns, marks: Marks, viewer: int) -> None:
+    """Set `near` of the viewer and of whom the viewer follows: NEAR, and RETURNS of those who follow back."""
     near, card = marks.near, columns.cards.users[viewer]
+    followees, returned = columns.people.followees, columns.people.returned
+    near[viewer] = NEAR
+    for at in range(card.followees_at, card.followees_at + card.followees):
+        near[followees[at]] = NEAR | RETURNS * (returned[at] >= np.uint32(RETURNED))
+
+
+@inner
+def _clear_near(columns: Columns, marks: Marks, viewer: int) -> None:
+    near, card = marks.near, columns.cards.users[viewer]
+    near[viewer] = 0
     for author in columns.people.followees[card.followees_at : card.followees_at + card.followees]:
-        near[author] = value
-    marks.near[viewer] = value
+        near[author] = 0
 
 
 @inner
@@ -138,7 +150,7 @@ def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: 
 @inner
 def clean(columns: Columns, marks: Marks, viewer: int, past: Past) -> None:
     """Take back what was marked for the viewer; candidates and slots are left to who set them."""
-    mark_near(columns, marks, viewer, 0)
+    _clear_near(columns, marks, viewer)
     mark = marks.post
     for post in past.viewed:
         mark[post] = 0

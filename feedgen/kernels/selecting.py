@@ -36,7 +36,7 @@ def _select_one(
     tally: Tally,
 ) -> None:
     viewer, login = viewers.who[row], viewers.last_login[row]
-    mark_near(columns, marks, viewer, 1)
+    mark_near(columns, marks, viewer)
     posts, day = viewed(columns, marks, rules, viewer)
     past = Past(posts, day, favoured(columns, marks, viewer))
     mark_grown(columns, marks, rules, viewer, past)

@@ -98,9 +98,7 @@ def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray
 
 
 @inner
-def _of_follows(
-    votes: _Votes, owners: int, rarity: NDArray[np.float64], count: int
-) -> NDArray[np.float64]:
+def _of_follows(votes: _Votes, owners: int, rarity: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     topics = len(rarity)
     if not len(votes.topic):
         return np.full(topics, 1.0 / count)

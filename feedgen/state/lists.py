@@ -16,7 +16,7 @@ class Spans(NamedTuple):
     """The list of owner o is `values[starts[o]:starts[o] + counts[o]]`; owners past the end have none."""
 
     starts: NDArray[np.int64]
-    counts: NDArray[np.int32]
+    counts: NDArray[Any]
     values: NDArray[Any]
 
 
