@@ -35,7 +35,7 @@ class _Scratch(threading.local):
     def marks(self, posts: int, users: int, topics: int) -> Marks:
         """For at least so many of each. O(1) unless they have grown much."""
         marks = self._marks
-        if posts > len(marks.post) or users > len(marks.near) or topics * WIDTH > len(marks.cell):
+        if posts > len(marks.post) or users > len(marks.slot) or topics * WIDTH > len(marks.cell):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
@@ -44,7 +44,7 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     return Marks(
         post=np.zeros(posts, np.uint8),
         place=np.zeros(posts, np.int32),
-        near=np.zeros(users, np.uint8),
+        near=np.zeros(users // 4 + 1, np.uint8),
         slot=np.full(users, -1, np.int32),
         cell=np.full(topics * WIDTH, -1, np.int32),
     )

@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import ln
 from feedgen.kernels.followback import follow_back
-from feedgen.kernels.marks import NEAR, RETURNS, Marks, Past
+from feedgen.kernels.marks import NEAR, RETURNS, Marks, Past, near_bits
 from feedgen.kernels.network import Network
 from feedgen.kernels.talk import network_row, talk_rows
 from feedgen.kernels.taste import match
@@ -116,7 +116,7 @@ def _author_rows(
     _affinities(columns, slots, viewer, by[:3])
     _liked_share(columns, slots, network, past, by[3])
     for slot in range(len(author)):
-        card, bits = users[author[slot]], near[author[slot]]
+        card, bits = users[author[slot]], near_bits(near, author[slot])
         by[4, slot], by[5, slot] = bits & RETURNS != 0, bits & NEAR
         by[6, slot], by[7, slot] = card.log_rate, card.log_followers
         others[count] = slot

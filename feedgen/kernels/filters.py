@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from feedgen.kernels.cards import DELETED, SENSITIVE, WITHHELD
 from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, Marks
+from feedgen.kernels.marks import GROWN, SEEN, Marks, near_bits
 from feedgen.state.attributes import NONE
 from feedgen.state.lists import list_of
 
@@ -42,9 +42,9 @@ def _by_fitness(
             continue
         if card.min_age > age:
             by[at] = 3
-        elif card.doubts & SENSITIVE and (minor or not near[card.author]):
+        elif card.doubts & SENSITIVE and (minor or not near_bits(near, card.author)):
             by[at] = 4
-        elif own != NONE and not near[card.author]:
+        elif own != NONE and not near_bits(near, card.author):
             language = card.language
             if language != NONE and language != own and language != common:
                 by[at] = 5

@@ -25,7 +25,7 @@ _POST_MASK: Final = (1 << 32) - 1
 
 
 class Marks(NamedTuple):
-    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: by user, bits for whether the
+    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: two bits a user, for whether the
     viewer follows them or is them, and whether such a one follows the viewer. `slot`: by user, −1 or the number of a
     candidate's author. `cell`: by (topic, number of topics), −1 or a position."""
 
@@ -57,21 +57,28 @@ def times_of(columns: Columns, viewer: int) -> NDArray[np.float64]:
 
 
 @inner
+def near_bits(near: NDArray[np.uint8], user: int) -> int:
+    """What `near` says of a user."""
+    return np.int64(near[user >> 2]) >> 2 * (np.int64(user) & 3) & (NEAR | RETURNS)
+
+
+@inner
 def mark_near(columns: Columns, marks: Marks, viewer: int) -> None:
     """Set `near` of the viewer and of whom the viewer follows: NEAR, and RETURNS of those who follow back."""
     near, card = marks.near, columns.cards.users[viewer]
     followees, returned = columns.people.followees, columns.people.returned
-    near[viewer] = NEAR
+    near[viewer >> 2] |= np.uint8(NEAR << 2 * (viewer & 3))
     for at in range(card.followees_at, card.followees_at + card.followees):
-        near[followees[at]] = NEAR | RETURNS * (returned[at] >= np.uint32(RETURNED))
+        bits = NEAR | RETURNS * (returned[at] >= np.uint32(RETURNED))
+        near[followees[at] >> 2] |= np.uint8(bits << 2 * (followees[at] & 3))
 
 
 @inner
 def _clear_near(columns: Columns, marks: Marks, viewer: int) -> None:
     near, card = marks.near, columns.cards.users[viewer]
-    near[viewer] = 0
+    near[viewer >> 2] = 0
     for author in columns.people.followees[card.followees_at : card.followees_at + card.followees]:
-        near[author] = 0
+        near[author >> 2] = 0
 
 
 @inner
@@ -140,7 +147,7 @@ def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: 
     for at in range(len(posts)):
         post, card = posts[at], cards[posts[at]]
         author = card.author
-        if author < 0 or author == viewer or not near[author] or mark[post] & ENGAGED or card.favour < least:
+        if author < 0 or author == viewer or not near_bits(near, author) or mark[post] & ENGAGED or card.favour < least:
             continue
         after, whole = _after(columns.engagements[card.engaged_at : card.engaged_at + card.engagements], days[at])
         if after >= least and after >= times * (whole - after):

@@ -10,6 +10,7 @@ from feedgen.kernels.codes import INT as CODED_INT
 from feedgen.kernels.codes import LONG, NO_DIGIT, SHORT, as_int, digit_of
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.prefetch import prefetch
+from feedgen.kernels.storing import store_code
 from feedgen.state.symbols import Names
 
 KINDS: Final = ("int", "hex", "fixed", "arena")
@@ -150,35 +151,21 @@ def _form_of(cards: Any, ids: NDArray[np.int32]) -> int:
 
 
 @inner
-def _pack_text(cards: Any, ids: NDArray[np.int32], data: NDArray[np.uint8], ends: NDArray[np.uint32]) -> bool:
-    """As `_as_text`, from the codes."""
-    put, fixed = 0, True
-    for at in range(len(ids)):
-        card = cards[ids[at]]
-        code, length = card.code, np.int64(card.form) - SHORT
-        for place in range(length):
-            data[put + place] = np.uint8(code >> np.uint64(8 * place) & np.uint64(255))
-        put += length
-        ends[at] = put
-        fixed &= put == (at + 1) * np.int64(ends[0])
-    return fixed
-
-
-@inner
 def _pack_codes(
     cards: Any, ids: NDArray[np.int32], form: int, data: NDArray[np.uint8], ends: NDArray[np.uint32]
 ) -> tuple[int, int, int]:
-    """As `pack_ids`, from the codes, which all have this form."""
-    if form == SHORT:
-        if _pack_text(cards, ids, data, ends):
-            return FIXED, np.int64(ends[0]), np.int64(ends[len(ids) - 1])
-        return ARENA, 0, np.int64(ends[len(ids) - 1])
-    kind, width = (INT, _INT_BYTES) if form == CODED_INT else (HEX, form)
+    """As `pack_ids`, from the codes, which all have this form. `data`: 8 bytes an id, of which the last may not be
+    needed."""
+    put, fixed, width = 0, True, _INT_BYTES if form == CODED_INT else form
     for at in range(len(ids)):
-        code = cards[ids[at]].code
-        for place in range(width):
-            data[width * at + place] = np.uint8(code >> np.uint64(8 * place) & np.uint64(255))
-    return kind, width, width * len(ids)
+        card = cards[ids[at]]
+        store_code(data, put, card.code)
+        put += np.int64(card.form) - SHORT if form == SHORT else width
+        ends[at] = put
+        fixed &= put == (at + 1) * np.int64(ends[0])
+    if form == SHORT:
+        return (FIXED, np.int64(ends[0]), put) if fixed else (ARENA, 0, put)
+    return INT if form == CODED_INT else HEX, width, put
 
 
 @compiled
@@ -201,6 +188,16 @@ def pack_names(
     return arena, used + written
 
 
+@inner
+def _pack_bits(values: NDArray[np.bool_], into: NDArray[np.uint8]) -> None:
+    """Eight to a byte, the first in the lowest bit."""
+    for byte in range((len(values) + 7) // 8):
+        bits = 0
+        for place in range(8 * byte, min(8 * byte + 8, len(values))):
+            bits |= values[place] << (place & 7)
+        into[byte] = np.uint8(bits)
+
+
 @compiled
 def pack(
     source: Source,
@@ -215,7 +212,6 @@ def pack(
     posts, authors, distinct = feed.posts, np.empty(len(feed.posts), np.int32), 0
     author_of, scores, created = into.author_of[row], into.scores[row], into.created[row]
     whole, finite = True, True
-    into.explored[row] = 0
     for place in range(len(posts)):
         card = source.cards.posts[posts[place]]
         author = card.author
@@ -229,10 +225,10 @@ def pack(
         whole &= 0.0 <= at < 4294967296.0 and at == np.floor(at)
         scores[place] = feed.scores[place]
         finite &= np.isfinite(scores[place])
-        into.explored[row, place >> 3] |= np.uint8(feed.explored[place] << (place & 7))
     for place in range(len(posts)):
         into.author_of_8[row, place] = np.uint8(author_of[place] & 255)
         into.origin[row, place] = feed.origin[place]
+    _pack_bits(feed.explored, into.explored[row])
     for place in range(len(posts) if whole else 0):
         into.seconds[row, place] = np.uint32(created[place])
     for author in authors[:distinct]:

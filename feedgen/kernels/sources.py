@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Pool, Rules
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks, times_of
+from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks, near_bits, times_of
 from feedgen.kernels.network import Network, recency
 from feedgen.kernels.picking import Keys, picked
 from feedgen.selection.sources import MORE
@@ -108,7 +108,7 @@ def trending(marks: Marks, rules: Rules, pool: Pool, wanted: int) -> NDArray[np.
         if count >= len(found):
             break
         post = pool.posts[place]
-        if pool.created[place] <= now and not near[pool.author[place]] and not mark[post] & SEEN:
+        if pool.created[place] <= now and not near_bits(near, pool.author[place]) and not mark[post] & SEEN:
             found[count] = post
             count += 1
     return found[:count]
@@ -153,7 +153,9 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
             post = pool.posts[place]
             found[count], first[count] = post, -(liking[place - begin] * pool.worth[place])
             second[count] = -pool.created[place]
-            count += (pool.created[place] <= now) & (near[pool.author[place]] == 0) & (mark[post] & SEEN == 0)
+            count += (
+                (pool.created[place] <= now) & (near_bits(near, pool.author[place]) == 0) & (mark[post] & SEEN == 0)
+            )
         if count > 3 * cap:
             kept = picked(Keys(first[:count], second[:count], found[:count], names), cap)
             found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]

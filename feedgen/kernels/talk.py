@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Decays
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import signed_ln1p
-from feedgen.kernels.marks import NEAR
+from feedgen.kernels.marks import NEAR, near_bits
 from feedgen.kernels.ragged import flat
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
 
@@ -69,7 +69,7 @@ def network_row(
     for at in range(len(values)):
         value = values[at]
         values[count], place[count] = value, place[at]
-        count += near[value >> POST_SHIFT] & NEAR
+        count += near_bits(near, value >> POST_SHIFT) & NEAR
     units = np.zeros(len(posts), np.int64)
     for at in range(count):
         if values[at] >> POST_SHIFT != viewer:
