@@ -25,9 +25,9 @@ _POST_MASK: Final = (1 << 32) - 1
 
 
 class Marks(NamedTuple):
-    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: two bits a user, for whether the
-    viewer follows them or is them, and whether such a one follows the viewer. `slot`: by user, −1 or the number of a
-    candidate's author. `cell`: by (topic, number of topics), −1 or a position."""
+    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: two bits a user, for whether
+    the viewer follows them or is them, and whether such a one follows the viewer. `slot`: by user, −1 or the number of
+    a candidate's author. `cell`: by (topic, number of topics), −1 or a position."""
 
     post: NDArray[np.uint8]
     place: NDArray[np.int32]
