@@ -74,7 +74,7 @@ def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray
     What is added is a multiple of 1 / GRID, so it is added as integers, and in any order.
     """
     count, times, topic, owner, ends = len(weight), votes.times, votes.topic, votes.owner, votes.ends
-    units, upto, whole, found = (
+    units, upto, part, found = (
         np.empty(count, np.int64),
         np.empty(count, np.int64),
         np.empty(len(ends)),
@@ -88,10 +88,10 @@ def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray
         upto[at] = running
     before = 0
     for number in range(len(ends)):
-        whole[number] = np.float64(upto[ends[number] - 1] - before)
+        part[number] = GRID / np.float64(upto[ends[number] - 1] - before)
         before = upto[ends[number] - 1]
     for at in range(count):
-        units[at] = times[at] * np.int64(np.rint(units[at] / whole[owner[at]] * GRID))
+        units[at] = times[at] * np.int64(np.rint(units[at] * part[owner[at]]))
     for at in range(count):
         found[topic[at]] += units[at]
     return found / np.float64(found.sum())
