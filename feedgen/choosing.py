@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.cards import CardIndex
 from feedgen.config import Settings
 from feedgen.kernels.columns import Columns, Viewers
 from feedgen.kernels.filters import FILTERS
@@ -34,7 +35,7 @@ class _Scratch(threading.local):
     def marks(self, posts: int, users: int, topics: int) -> Marks:
         """For at least so many of each. O(1) unless they have grown much."""
         marks = self._marks
-        if posts > len(marks.post) or users > len(marks.near) or topics * WIDTH > len(marks.cell):
+        if posts > len(marks.post) or users > len(marks.slot) or topics * WIDTH > len(marks.cell):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
@@ -43,7 +44,7 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     return Marks(
         post=np.zeros(posts, np.uint8),
         place=np.zeros(posts, np.int32),
-        near=np.zeros(users, np.uint8),
+        near=np.zeros(users // 4 + 1, np.uint8),
         slot=np.full(users, -1, np.int32),
         cell=np.full(topics * WIDTH, -1, np.int32),
     )
@@ -56,6 +57,8 @@ class Chooser:
         self._state = state
         self._settings = settings
         self._scratch = _Scratch()
+        self._lock = threading.Lock()
+        self._cards = CardIndex(state)
         self._columns: tuple[Epoch, Columns] | None = None
 
     def marks(self) -> Marks:
@@ -80,15 +83,17 @@ class Chooser:
 
     def source(self, epoch: Epoch) -> Source:
         """What records are written from."""
-        posts, people = self.columns_at(epoch).posts, self.columns_at(epoch).people
-        return Source(posts.author, posts.created, posts.media, posts.names, people.names)
+        columns = self.columns_at(epoch)
+        return Source(columns.cards, columns.posts.names, columns.people.names)
 
     def columns_at(self, epoch: Epoch) -> Columns:
-        """The same for all batches of an epoch. Two threads may both put them together, and get the same."""
-        known = self._columns
-        if known is None or known[0] is not epoch:
-            known = self._columns = (epoch, columns_of(self._state, self._settings.ranking, epoch))
-        return known[1]
+        """The same for all batches of an epoch."""
+        with self._lock:
+            known = self._columns
+            if known is None or known[0] is not epoch:
+                cards = self._cards.at(epoch)
+                known = self._columns = (epoch, columns_of(self._state, self._settings.ranking, epoch, cards))
+            return known[1]
 
     def _scoring(self, heads: Heads, items: int) -> Scoring:
         settings = self._settings

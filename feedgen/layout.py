@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen import config
-from feedgen.kernels.columns import Columns, Decays, PeopleColumns, Pool, PostColumns, Rules, Shared
-from feedgen.ranking.exact import ln, ln1p
+from feedgen.kernels.cards import Cards
+from feedgen.kernels.columns import Columns, Decays, PeopleColumns, Pool, PostColumns, Rules, Topics
 from feedgen.selection.epoch import Epoch
 from feedgen.selection.taste import rarity
 from feedgen.state.columns import SECONDS_PER_HOUR, ragged
 from feedgen.state.engagement import UNIT
+from feedgen.state.lists import Spans
 from feedgen.state.state import State, weights_by_kind
 
 _NOBODYS: Final = -2
@@ -23,31 +24,23 @@ _DAY_S: Final = 86_400.0
 _FADING_HOURS: Final = 24 * 366
 
 
-def columns_of(state: State, ranking: config.Ranking, epoch: Epoch) -> Columns:
-    """Views until the next fold; what is put together here takes O(users + posts), 3 ms of ten million posts."""
-    posts, about = state.posts, state.about_posts
+def columns_of(state: State, ranking: config.Ranking, epoch: Epoch, cards: Cards) -> Columns:
+    """Views until the next fold; what is put together here takes O(users)."""
     followees, since, barred = state.graph.spans
-    rare, alive = rarity(about.posts_about)
     days = (ranking.affinity_short_days, ranking.affinity_mid_days, ranking.affinity_long_days)
     weights = weights_by_kind(ranking)
     return Columns(
+        cards,
         PostColumns(
-            author=posts.author,
-            created=posts.created,
-            deleted=posts.deleted,
-            withheld=posts.withheld,
-            language=about.language,
-            min_age=about.min_age,
-            sensitive=about.sensitive,
-            media=about.media,
-            topic_at=about.topics[0],
-            topic_count=about.topics[1],
-            topics=about.topics[2],
+            topics=Spans(*state.about_posts.topics),
             names=state.post_ids.encoded,
+            popularity=epoch.popularity,
+            talk=epoch.talk,
         ),
         PeopleColumns(
-            recent=posts.recent,
-            followees=followees,
+            recent=state.posts.recent.values,
+            followees=followees.values,
+            returned=state.graph.returned,
             since=since,
             barred=barred,
             hidden=state.impressions.hidden,
@@ -55,34 +48,14 @@ def columns_of(state: State, ranking: config.Ranking, epoch: Epoch) -> Columns:
             viewed=state.impressions.seen.spans,
             names=state.users.encoded,
         ),
-        state.engagement.by_post,
-        Shared(
-            popularity=epoch.popularity,
-            engaged=epoch.engaged,
-            viewed=epoch.viewed,
-            talk=epoch.talk,
-            pool=_pool(state, epoch),
-            authors=np.column_stack((epoch.author_rate, ln(epoch.author_rate), ln1p(epoch.followers))),
-            below=_below(epoch.followers),
-            doubtful=_doubtful(state),
-            rarity=rare,
-            topics_alive=alive,
-        ),
+        state.engagement.by_post.values,
+        Topics(*rarity(state.about_posts.posts_about)),
+        _pool(state, epoch),
         Decays(
             *(epoch.hour, weights, _fading(tuple(weights.tolist()), max(1, min(epoch.hour + 1, _FADING_HOURS)))),
             *(_left(span * 24, int(min(epoch.hour + 2, _HALF_LIVES * span * 24 + 2))) for span in days),
         ),
     )
-
-
-def _below(followers: NDArray[np.int64]) -> NDArray[np.float64]:
-    below: NDArray[np.float64] = (np.cumsum(followers) - followers) / max(followers.sum(), 1)
-    return below
-
-
-def _doubtful(state: State) -> NDArray[np.uint8]:
-    posts, about = state.posts, state.about_posts
-    return np.packbits(posts.deleted | posts.withheld | about.sensitive | (about.min_age > 0), bitorder="little")
 
 
 def _pool(state: State, epoch: Epoch) -> Pool:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,10 +19,10 @@ from feedgen.events import Event
 from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
-from feedgen.kernels.followback import follow_back
+from feedgen.kernels.cards import USER, UserParts, blank, write_users
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.prefetch import prefetch
-from feedgen.state.lists import Lists
+from feedgen.state.lists import Spans
 from feedgen.state.state import State
 from feedgen.state.symbols import Names, Symbols
 from tests.worlds import DAY, HOUR, NOW, PEOPLE, SMALL, Story, batch_sizes, batches, events, folded
@@ -47,6 +48,14 @@ def named(names: Sequence[str]) -> Names:
     for name in names:
         symbols.intern(name)
     return symbols.encoded
+
+
+def coded(names: Names) -> NDArray[Any]:
+    """Cards of users with nothing but their ids."""
+    cards, nothing = blank(len(names.bounds) - 1, USER), np.zeros(len(names.bounds) - 1)
+    none = Spans(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int32))
+    write_users(UserParts(nothing, nothing, nothing, none, none, names), 0, cards)
+    return cards
 
 
 def plain(state: State, pipeline: Pipeline, ranked: Ranked) -> Bulk:
@@ -148,26 +157,6 @@ def test_of_a_long_pool_the_best_matches_are_found(cap: int) -> None:
         assert encode_bulk(made) == encode_bulk(plain(story.state, story.pipeline, ranked))
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(st.one_of(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 200), min_size=30)), max_size=12),
-    st.lists(st.integers(0, 15), max_size=20),
-    st.integers(0, 200),
-    st.floats(0, 1),
-)
-def test_authors_follow_back_whose_row_holds_the_viewer(
-    rows: list[set[int]], authors: list[int], viewer: int, share: float
-) -> None:
-    """Wherever in the rows, short and long ones, the viewer is thought to stand."""
-    lists = Lists(np.int32)
-    for owner, row in enumerate(rows):
-        if row:
-            lists.append_many(np.full(len(row), owner), np.array(sorted(row), np.int32))
-    back = np.full(len(authors), np.nan)
-    follow_back(lists.spans, np.array(authors, np.int32), viewer, share, back)
-    assert back.tolist() == [float(author < len(rows) and viewer in rows[author]) for author in authors]
-
-
 @njit
 def _prefetched(column: NDArray[np.int64], rows: NDArray[np.float64], index: int) -> int:
     prefetch(column, index)
@@ -215,13 +204,16 @@ def test_a_batch_larger_than_what_is_held_at_once_and_one_that_grows() -> None:
 @given(st.lists(texts, unique=True, max_size=12), st.data())
 def test_ids_are_packed_as_the_record_packs_them(names: list[str], data: st.DataObject) -> None:
     which = data.draw(st.permutations(range(len(names))))
-    source, chosen = named(names), np.array(which, np.int32)
-    data, ends = np.empty(packing._room_for(source, chosen), np.uint8), np.empty(len(which), np.uint32)
-    kind, width, written = packing.pack_ids(source, chosen, data, ends)
+    source, chosen, ends = named(names), np.array(which, np.int32), np.empty(len(which), np.uint32)
     plainly = ids.pack_ids([names[one] for one in which])
-    assert (packing.KINDS[kind], width, data[:written].tobytes()) == (plainly.kind, plainly.width, plainly.data)
-    assert plainly.ends in (b"", ends.tobytes())
-    assert (kind == packing.ARENA) == bool(plainly.ends)
+    for cards in (coded(source), np.zeros(len(names), USER)):  # from their codes, and from the ids themselves
+        parts, arena = np.empty(4, np.int64), np.full(2, 77, np.uint8)
+        arena, used = packing.pack_names(cards, source, chosen, arena, 1, parts, ends)
+        kind, width, start, end = parts.tolist()
+        assert (start, end, arena[0]) == (1, used, 77)
+        assert (packing.KINDS[kind], width, arena[start:end].tobytes()) == (plainly.kind, plainly.width, plainly.data)
+        assert plainly.ends in (b"", ends.tobytes())
+        assert (kind == packing.ARENA) == bool(plainly.ends)
 
 
 @settings(max_examples=200, deadline=None)

@@ -58,7 +58,7 @@ MOMENTS: Final = (
 )
 """Few, so that many events are of one moment: hours and days around NOW, the edges of SMALL's spans, a day ahead."""
 
-_TOPICS: Final = ((), ("tea",), ("tea",), ("jazz", "tea", "jazz"))
+_TOPICS: Final = ((), ("tea",), ("tea",), ("jazz", "tea", "jazz"), ("rye", "oak", "jazz", "elm", "tea"))
 _ABOUT: Final[tuple[dict[str, Any], ...]] = (
     {}, {"media": "image"}, {"language": "de"}, {"language": "en", "media": "video"}, {"sensitive": True},
     {"min_age": 18, "embedding": [3.0, -4.0]}, {"language": "fr", "sensitive": False, "embedding": [1, 0.5]},

@@ -5,33 +5,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.kernels.cards import Cards
 from feedgen.state.graph import Since
 from feedgen.state.lists import Spans
 from feedgen.state.symbols import Names
 
 
 class PostColumns(NamedTuple):
-    """By post. `topic_at`, `topic_count`: where its topics stand in `topics`."""
+    """By post, what no card has: the `topics` of those with many, the ids, `popularity` (Epoch.popularity) and `talk`
+    (Epoch.talk)."""
 
-    author: NDArray[np.int32]
-    created: NDArray[np.float64]
-    deleted: NDArray[np.bool_]
-    withheld: NDArray[np.bool_]
-    language: NDArray[np.int32]
-    min_age: NDArray[np.uint8]
-    sensitive: NDArray[np.bool_]
-    media: NDArray[np.uint8]
-    topic_at: NDArray[np.int64]
-    topic_count: NDArray[np.uint8]
-    topics: NDArray[np.int32]
+    topics: Spans
     names: Names
+    popularity: NDArray[np.int64]
+    talk: NDArray[np.float64]
 
 
 class PeopleColumns(NamedTuple):
-    """By user: `recent` posts, whom they follow (`followees`, and `since` when), whom they do not see (`barred`)."""
+    """By user: `since` when whom they follow is followed, whom they do not see (`barred`, `hidden`), what they did.
 
-    recent: Spans
-    followees: Spans
+    `recent`, `followees`: values of what the cards of users name. `returned`: parallel to `followees`, the bit RETURNED
+    for who follows back.
+    """
+
+    recent: NDArray[np.int32]
+    followees: NDArray[np.int32]
+    returned: NDArray[np.uint32]
     since: Since
     barred: Spans
     hidden: Spans
@@ -60,27 +59,6 @@ class Pool(NamedTuple):
     trending: int
 
 
-class Shared(NamedTuple):
-    """What the viewers of one (watermark, hour) share: see selection.epoch.Epoch, and Taste for the last two.
-
-    `authors`: shape (users, 3), what is asked of an author, side by side: the rate, its logarithm, and that of 1 +
-    followers. `below`: by user, which share of all follows are of users numbered below.
-    `doubtful`: a bit a post, set where it is deleted, withheld, sensitive or not for every age: the bits of a million
-    posts are in the cache, the four columns are not.
-    """
-
-    popularity: NDArray[np.int64]
-    engaged: NDArray[np.int32]
-    viewed: NDArray[np.int32]
-    talk: NDArray[np.float64]
-    pool: Pool
-    authors: NDArray[np.float64]
-    below: NDArray[np.float64]
-    doubtful: NDArray[np.uint8]
-    rarity: NDArray[np.float64]
-    topics_alive: NDArray[np.bool_]
-
-
 class Decays(NamedTuple):
     """How engagements fade. `weights`: float64 by kind. `fading`: int64 by kind and age in hours, what one counts when
     it fades by 1 / (age + 1); past its end that is to be computed. `short`, `mid`, `long`: what is left of one after so
@@ -94,13 +72,23 @@ class Decays(NamedTuple):
     long: NDArray[np.float64]
 
 
-class Columns(NamedTuple):
-    """Everything a batch reads. `by_post`: engagements of everyone, see engagement.Engagement.by_post."""
+class Topics(NamedTuple):
+    """By topic: Taste's `rarity`, and whether any post is about it."""
 
+    rarity: NDArray[np.float64]
+    alive: NDArray[np.bool_]
+
+
+class Columns(NamedTuple):
+    """Everything a batch reads. `engagements`: values of what the cards of posts name, see
+    engagement.Engagement.by_post."""
+
+    cards: Cards
     posts: PostColumns
     people: PeopleColumns
-    by_post: Spans
-    shared: Shared
+    engagements: NDArray[np.int64]
+    topics: Topics
+    pool: Pool
     decays: Decays
 
 

@@ -1,6 +1,6 @@
 """Features of one viewer's candidates: what ranking.features defines, to the bit."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import ln
 from feedgen.kernels.followback import follow_back
-from feedgen.kernels.marks import Marks, Past
+from feedgen.kernels.marks import NEAR, RETURNS, Marks, Past, near_bits
 from feedgen.kernels.network import Network
 from feedgen.kernels.talk import network_row, talk_rows
 from feedgen.kernels.taste import match
@@ -38,9 +38,9 @@ def _faded(weight: float, left: NDArray[np.float64], age: int) -> int:
 def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Authors:
     """Numbers them in `slot`."""
     authors, slot_of = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32)
-    count, slots, author_of = 0, marks.slot, columns.posts.author
+    count, slots, cards = 0, marks.slot, columns.cards.posts
     for at in range(len(posts)):  # apart, so that all are fetched at once
-        slot_of[at] = author_of[posts[at]]
+        slot_of[at] = cards[posts[at]].author
     for at in range(len(posts)):
         author = slot_of[at]
         if slots[author] < 0:
@@ -58,10 +58,10 @@ def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: N
     into[:] = 0.0
     if not len(entries):
         return
-    units, author_of, decays = np.zeros(into.shape, np.int64), columns.posts.author, columns.decays
+    units, cards, decays = np.zeros(into.shape, np.int64), columns.cards.posts, columns.decays
     weights, hour, short, mid, long = decays.weights, decays.hour, decays.short, decays.mid, decays.long
     for entry in entries:
-        author = author_of[entry >> POST_SHIFT]
+        author = cards[entry >> POST_SHIFT].author
         if author >= 0 and slots[author] >= 0:
             slot, weight, sign = slots[author], weights[entry >> 1 & KIND_MASK], 1 - 2 * (entry & BACK)
             age = max(hour - (entry >> 5 & HOUR_MASK), 0)
@@ -75,13 +75,11 @@ def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: N
 
 
 @inner
-def _count(
-    author_of: NDArray[np.int32], slots: NDArray[np.int32], posts: NDArray[np.int32], by_slot: NDArray[np.float64]
-) -> int:
+def _count(cards: Any, slots: NDArray[np.int32], posts: NDArray[np.int32], by_slot: NDArray[np.float64]) -> int:
     """Posts by slot of their author; how many there are whose author is known."""
     known = 0
     for post in posts:
-        author = author_of[post]
+        author = cards[post].author
         if author >= 0:
             known += 1
             if slots[author] >= 0:
@@ -93,9 +91,9 @@ def _count(
 def _liked_share(
     columns: Columns, slots: NDArray[np.int32], network: Network, past: Past, into: NDArray[np.float64]
 ) -> None:
-    met, there, author_of = np.zeros(len(into)), np.zeros(len(into)), columns.posts.author
-    favoured = _count(author_of, slots, past.favoured, met)
-    exposed = _count(author_of, slots, past.viewed if len(past.viewed) else network.posts, there)
+    met, there, cards = np.zeros(len(into)), np.zeros(len(into)), columns.cards.posts
+    favoured = _count(cards, slots, past.favoured, met)
+    exposed = _count(cards, slots, past.viewed if len(past.viewed) else network.posts, there)
     rate = min(1.0, favoured / max(exposed, 1))
     for slot in range(len(into)):
         into[slot] = ln((met[slot] + 1.0) / (rate * there[slot] + 1.0))
@@ -113,15 +111,18 @@ def _author_rows(
 ) -> None:
     """Affinities, liked_share, follows_back, followed, and what all viewers share of the author."""
     author, slot_of, slots, near = authors.author, authors.slot_of, marks.slot, marks.near
-    by = np.empty((8, len(author)))
+    users, by = columns.cards.users, np.empty((8, len(author)))
+    others, count = np.empty(len(author), np.int32), 0
     _affinities(columns, slots, viewer, by[:3])
     _liked_share(columns, slots, network, past, by[3])
-    shared = columns.shared.authors
-    follow_back(columns.people.followees, author, viewer, columns.shared.below[viewer], by[4])
     for slot in range(len(author)):
-        one = author[slot]
-        by[5, slot], by[6, slot], by[7, slot] = near[one], shared[one, 1], shared[one, 2]
-        slots[one] = -1
+        card, bits = users[author[slot]], near_bits(near, author[slot])
+        by[4, slot], by[5, slot] = bits & RETURNS != 0, bits & NEAR
+        by[6, slot], by[7, slot] = card.log_rate, card.log_followers
+        others[count] = slot
+        count += not bits
+        slots[author[slot]] = -1
+    follow_back(columns, viewer, author, others[:count], by[4])
     for at in range(len(slot_of)):
         slot = slot_of[at]
         for row in range(6):
@@ -134,15 +135,14 @@ def _post_rows(
     columns: Columns, marks: Marks, rules: Rules, viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
 ) -> None:
     """freshness, recency, post_rate, engagement, momentum, network."""
-    created, author_of, now = columns.posts.created, columns.posts.author, rules.now
-    engaged, viewed, authors = columns.shared.engaged, columns.shared.viewed, columns.shared.authors
+    cards, users, now = columns.cards.posts, columns.cards.users, rules.now
     fresh_s, recent_s, count = rules.fresh_s, rules.recent_s, len(posts)
     for at in range(count):
-        post = posts[at]
-        age_s = max(now - created[post], 0.0)
+        card = cards[posts[at]]
+        age_s = max(now - card.created, 0.0)
         rows[0, at], rows[1, at] = age_s / fresh_s, age_s / recent_s
-        prior = PRIOR_VIEWS * authors[author_of[post], 0]
-        rows[9, at] = (max(engaged[post], 0) + prior) / (viewed[post] + 1 + PRIOR_VIEWS)
+        prior = PRIOR_VIEWS * users[card.author].rate
+        rows[9, at] = (max(card.favour, 0) + prior) / (card.viewed + 1 + PRIOR_VIEWS)
     for at in range(count):
         rows[0, at], rows[1, at] = -ln(1.0 + rows[0, at]), -ln(1.0 + rows[1, at])
         rows[9, at] = ln(rows[9, at])
@@ -165,7 +165,7 @@ def fill(
     """`rows`, shape (ROWS, posts), by FEATURES. O(posts + their engagements + what the viewer did and saw)."""
     _author_rows(columns, marks, viewer, network, past, _authors_of(columns, marks, posts), rows)
     _post_rows(columns, marks, rules, viewer, posts, rows)
-    match(columns.posts, cares, posts, rows[8])
+    match(columns, cares, posts, rows[8])
     for at in range(len(posts)):
         rows[8, at] = ln(1.0 + rows[8, at])
 
@@ -173,28 +173,28 @@ def fill(
 @inner
 def mark_beyond_rate(columns: Columns, rules: Rules, posts: NDArray[np.int32], damped: NDArray[np.bool_]) -> None:
     """Which have `posts_per_day` others of the 24 hours before them among their author's newest: ranking.spam."""
-    created, author_of, rate = columns.posts.created, columns.posts.author, rules.posts_per_day
-    starts, counts, recent = columns.people.recent
+    cards, users, rate = columns.cards.posts, columns.cards.users, rules.posts_per_day
     for at in range(len(posts)):
-        post = posts[at]
+        card = cards[posts[at]]
+        author = users[card.author]
         damped[at] = False
-        author = author_of[post]
-        if author < len(starts) and counts[author] > rate:
-            place = _place_in(created, recent, starts[author], starts[author] + counts[author], post)
-            if place >= starts[author] + rate:
-                damped[at] = created[post] - created[recent[place - rate]] < _DAY_S
+        if author.recent > rate:
+            recent = columns.people.recent[author.recent_at : author.recent_at + author.recent]
+            place = _place_in(cards, recent, posts[at])
+            if place >= rate:
+                damped[at] = card.created - cards[recent[place - rate]].created < _DAY_S
 
 
 @inner
-def _place_in(created: NDArray[np.float64], recent: NDArray[np.int32], low: int, end: int, post: int) -> int:
+def _place_in(cards: Any, recent: NDArray[np.int32], post: int) -> int:
     """Where the post stands among its author's recent ones, oldest first; −1 if it is not there. O(log n)."""
-    high = end
+    low, high = 0, len(recent)
     while low < high:
         middle = (low + high) >> 1
-        if created[recent[middle]] < created[post]:
+        if cards[recent[middle]].created < cards[post].created:
             low = middle + 1
         else:
             high = middle
-    while low < end and recent[low] != post:
+    while low < len(recent) and recent[low] != post:
         low += 1
-    return low if low < end else -1
+    return low if low < len(recent) else -1

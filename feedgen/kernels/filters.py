@@ -5,9 +5,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columns import Columns, PostColumns, Rules, Viewers
+from feedgen.kernels.cards import DELETED, SENSITIVE, WITHHELD
+from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, Marks
+from feedgen.kernels.marks import GROWN, SEEN, Marks, near_bits
 from feedgen.state.attributes import NONE
 from feedgen.state.lists import list_of
 
@@ -16,47 +17,35 @@ KEPT: Final = -1
 
 
 @inner
-def _is_marked(bits: NDArray[np.uint8], post: int) -> bool:
-    return bits[post >> 3] >> (post & 7) & 1 != 0
-
-
-@inner
-def _by_state(
-    posts: PostColumns, doubtful: NDArray[np.uint8], viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]
-) -> None:
+def _by_state(cards: Any, viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]) -> None:
     """own, deleted, withheld."""
-    author, deleted, withheld = posts.author, posts.deleted, posts.withheld
     for at in range(len(which)):
-        post = which[at]
-        if author[post] == viewer:
+        card = cards[which[at]]
+        if card.author == viewer:
             by[at] = 0
-        elif _is_marked(doubtful, post):
-            if deleted[post]:
-                by[at] = 1
-            elif withheld[post]:
-                by[at] = 2
+        elif card.doubts & DELETED:
+            by[at] = 1
+        elif card.doubts & WITHHELD:
+            by[at] = 2
 
 
 @inner
 def _by_fitness(
-    columns: Columns, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
+    cards: Any, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
 ) -> None:
     """age, sensitive, language."""
-    posts, doubtful = columns.posts, columns.shared.doubtful
-    author, min_age, sensitive, languages = posts.author, posts.min_age, posts.sensitive, posts.language
     age, own, common = viewers.age[row], viewers.language[row], rules.common_language
     minor = viewers.age_known[row] and age < rules.adult_age
     for at in range(len(which)):
-        post = which[at]
+        card = cards[which[at]]
         if by[at] != KEPT:
             continue
-        doubted = _is_marked(doubtful, post)
-        if doubted and min_age[post] > age:
+        if card.min_age > age:
             by[at] = 3
-        elif doubted and sensitive[post] and (minor or not near[author[post]]):
+        elif card.doubts & SENSITIVE and (minor or not near_bits(near, card.author)):
             by[at] = 4
-        elif own != NONE and not near[author[post]]:
-            language = languages[post]
+        elif own != NONE and not near_bits(near, card.author):
+            language = card.language
             if language != NONE and language != own and language != common:
                 by[at] = 5
 
@@ -66,13 +55,13 @@ def _by_viewer(
     columns: Columns, mark: NDArray[np.uint8], viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]
 ) -> None:
     """blocked, hidden, seen."""
-    author = columns.posts.author
+    cards = columns.cards.posts
     barred, hidden = list_of(columns.people.barred, viewer), list_of(columns.people.hidden, viewer)
     for at in range(len(which)):
         post = which[at]
         if by[at] != KEPT:
             continue
-        if len(barred) and author[post] in barred:
+        if len(barred) and cards[post].author in barred:
             by[at] = 6
         elif len(hidden) and post in hidden:
             by[at] = 7
@@ -87,8 +76,8 @@ def keep(
     """Which of `posts` stay; counts the others in `removed`, by filter. O(posts × barred, hidden)."""
     by = np.full(len(posts), KEPT, np.int8)
     viewer = viewers.who[row]
-    _by_state(columns.posts, columns.shared.doubtful, viewer, posts, by)
-    _by_fitness(columns, marks.near, rules, viewers, row, posts, by)
+    _by_state(columns.cards.posts, viewer, posts, by)
+    _by_fitness(columns.cards.posts, marks.near, rules, viewers, row, posts, by)
     _by_viewer(columns, marks.post, viewer, posts, by)
     for at in range(len(posts)):
         if by[at] != KEPT:

@@ -9,8 +9,9 @@ from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.picking import Keys, picked
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
-from feedgen.state.lists import Spans, list_of
+from feedgen.state.lists import list_of
 from feedgen.state.moments import time_of
+from feedgen.state.returning import RETURNED
 
 VIEWED: Final = 1
 ENGAGED: Final = 2
@@ -18,13 +19,15 @@ GROWN: Final = 4
 TAKEN: Final = 8
 SEEN: Final = VIEWED | ENGAGED
 """Who engaged with a post has seen it."""
+NEAR: Final = 1
+RETURNS: Final = 2
 _POST_MASK: Final = (1 << 32) - 1
 
 
 class Marks(NamedTuple):
-    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: by user, whether the viewer
-    follows them or is them. `slot`: by user, −1 or the number of a candidate's author. `cell`: by (topic, number of
-    topics), −1 or a position."""
+    """`post`: bits by post. `place`: by post, a position in a list being built. `near`: two bits a user, for whether
+    the viewer follows them or is them, and whether such a one follows the viewer. `slot`: by user, −1 or the number of
+    a candidate's author. `cell`: by (topic, number of topics), −1 or a position."""
 
     post: NDArray[np.uint8]
     place: NDArray[np.int32]
@@ -45,23 +48,37 @@ class Past(NamedTuple):
 @inner
 def times_of(columns: Columns, viewer: int) -> NDArray[np.float64]:
     """When each followee of the viewer was followed (s)."""
-    starts, counts, _ = columns.people.followees
     codes, exact = columns.people.since
-    if viewer >= len(starts):
-        return exact[:0]
-    times = np.empty(counts[viewer])
+    card = columns.cards.users[viewer]
+    times = np.empty(card.followees)
     for at in range(len(times)):
-        times[at] = time_of(np.int64(codes[starts[viewer] + at]), exact)
+        times[at] = time_of(np.int64(codes[card.followees_at + at]), exact)
     return times
 
 
 @inner
-def mark_near(columns: Columns, marks: Marks, viewer: int, value: int) -> None:
-    """Set `near` of the viewer and of whom the viewer follows."""
-    near = marks.near
-    for author in list_of(columns.people.followees, viewer):
-        near[author] = value
-    marks.near[viewer] = value
+def near_bits(near: NDArray[np.uint8], user: int) -> int:
+    """What `near` says of a user."""
+    return np.int64(near[user >> 2]) >> 2 * (np.int64(user) & 3) & (NEAR | RETURNS)
+
+
+@inner
+def mark_near(columns: Columns, marks: Marks, viewer: int) -> None:
+    """Set `near` of the viewer and of whom the viewer follows: NEAR, and RETURNS of those who follow back."""
+    near, card = marks.near, columns.cards.users[viewer]
+    followees, returned = columns.people.followees, columns.people.returned
+    near[viewer >> 2] |= np.uint8(NEAR << 2 * (viewer & 3))
+    for at in range(card.followees_at, card.followees_at + card.followees):
+        bits = NEAR | RETURNS * (returned[at] >= np.uint32(RETURNED))
+        near[followees[at] >> 2] |= np.uint8(bits << 2 * (followees[at] & 3))
+
+
+@inner
+def _clear_near(columns: Columns, marks: Marks, viewer: int) -> None:
+    near, card = marks.near, columns.cards.users[viewer]
+    near[viewer >> 2] = 0
+    for author in columns.people.followees[card.followees_at : card.followees_at + card.followees]:
+        near[author >> 2] = 0
 
 
 @inner
@@ -111,10 +128,10 @@ def favoured(columns: Columns, marks: Marks, viewer: int) -> NDArray[np.int32]:
 
 
 @inner
-def _after(by_post: Spans, post: int, day: int) -> tuple[int, int]:
-    """Standing engagements in favour of a post: those on days after `day`, and all."""
+def _after(engagements: NDArray[np.int64], day: int) -> tuple[int, int]:
+    """Standing engagements in favour of a post, of all it has: those on days after `day`, and all."""
     after, whole = 0, 0
-    for value in list_of(by_post, post):
+    for value in engagements:
         if value >> 1 & KIND_MASK < AGAINST:
             sign = 1 - 2 * (value & BACK)
             whole += sign
@@ -125,13 +142,14 @@ def _after(by_post: Spans, post: int, day: int) -> tuple[int, int]:
 @inner
 def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: Past) -> None:
     """Mark posts of the network that were seen, left alone, and are much more talked about since."""
-    mark, near, author_of, engaged = marks.post, marks.near, columns.posts.author, columns.shared.engaged
+    mark, near, cards = marks.post, marks.near, columns.cards.posts
     least, times, posts, days = rules.grown_min, rules.grown_times, past.viewed, past.day
     for at in range(len(posts)):
-        post, author = posts[at], author_of[posts[at]]
-        if author < 0 or author == viewer or not near[author] or mark[post] & ENGAGED or engaged[post] < least:
+        post, card = posts[at], cards[posts[at]]
+        author = card.author
+        if author < 0 or author == viewer or not near_bits(near, author) or mark[post] & ENGAGED or card.favour < least:
             continue
-        after, whole = _after(columns.by_post, post, days[at])
+        after, whole = _after(columns.engagements[card.engaged_at : card.engaged_at + card.engagements], days[at])
         if after >= least and after >= times * (whole - after):
             mark[post] |= GROWN
 
@@ -139,7 +157,7 @@ def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: 
 @inner
 def clean(columns: Columns, marks: Marks, viewer: int, past: Past) -> None:
     """Take back what was marked for the viewer; candidates and slots are left to who set them."""
-    mark_near(columns, marks, viewer, 0)
+    _clear_near(columns, marks, viewer)
     mark = marks.post
     for post in past.viewed:
         mark[post] = 0

@@ -44,14 +44,13 @@ def adjust(
     count = len(scores)
     authors, created = np.empty(count, np.int32), np.empty(count)
     for at in range(count):  # apart, so that all are fetched at once
-        authors[at], created[at] = source.author[posts[at]], source.created[posts[at]]
+        card = source.cards.posts[posts[at]]
+        authors[at], created[at] = card.author, card.created
         prefetch(slots, authors[at])
-        prefetch(source.media, posts[at])
     spread = scores[0] - scores[-1] if count else 0.0
     base, lines = np.empty(count), np.empty((2, count), np.int32)
     young, old = 0, 0
     for at in range(count):
-        prefetch(source.items.bounds, posts[at])
         normal = (scores[at] - scores[-1]) / spread if spread > 0 else 0.0
         fresh = mixing.now - created[at] < mixing.fresh_s
         base[at] = normal + (mixing.fresh_lift if fresh else 0.0)
@@ -162,7 +161,10 @@ def _mix_one(
 ) -> Feed:
     adjusted = adjust(source, slots, mixing, ranked.scores, ranked.posts)
     order, explored = _descending(adjusted, ranked.posts, source), np.empty(len(ranked.posts), np.bool_)
-    part_media(order, source.media[ranked.posts], mixing.media_places)
+    media = np.empty(len(order), np.uint8)
+    for at in range(len(order)):
+        media[at] = source.cards.posts[ranked.posts[at]].media
+    part_media(order, media, mixing.media_places)
     explore(order, seeds, mixing.explore_share, explored)
     return Feed(ranked.posts[order], adjusted[order], origin[ranked.line[order]], explored)
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.ragged import flat
-from feedgen.state.lists import list_of
 
 
 class Network(NamedTuple):
@@ -21,12 +20,24 @@ class Network(NamedTuple):
 
 
 @inner
+def followees_of(columns: Columns, viewer: int) -> NDArray[np.int32]:
+    """Whom the viewer follows, ascending; a view."""
+    card = columns.cards.users[viewer]
+    return columns.people.followees[card.followees_at : card.followees_at + card.followees]
+
+
+@inner
 def network_of(columns: Columns, rules: Rules, viewer: int) -> Network:
     """O(followees + their recent posts)."""
-    posts, owner = flat(columns.people.recent, list_of(columns.people.followees, viewer))
-    created, every_created, oldest, now = np.empty(len(posts)), columns.posts.created, rules.oldest, rules.now
+    cards, users, followees = columns.cards.posts, columns.cards.users, followees_of(columns, viewer)
+    starts, counts = np.empty(len(followees), np.int64), np.empty(len(followees), np.int32)
+    for at in range(len(followees)):
+        card = users[followees[at]]
+        starts[at], counts[at] = card.recent_at, card.recent
+    posts, owner = flat(starts, counts, columns.people.recent)
+    created, oldest, now = np.empty(len(posts)), rules.oldest, rules.now
     for at in range(len(posts)):
-        created[at] = every_created[posts[at]]
+        created[at] = cards[posts[at]].created
     count = 0
     for at in range(len(posts)):
         when = created[at]
@@ -38,12 +49,13 @@ def network_of(columns: Columns, rules: Rules, viewer: int) -> Network:
 @inner
 def written_by(columns: Columns, rules: Rules, viewer: int) -> NDArray[np.int32]:
     """The viewer's own posts that are no older than candidates. O(n)."""
-    every_created, oldest, now = columns.posts.created, rules.oldest, rules.now
-    recent = list_of(columns.people.recent, viewer)
+    cards, oldest, now, card = columns.cards.posts, rules.oldest, rules.now, columns.cards.users[viewer]
+    recent = columns.people.recent[card.recent_at : card.recent_at + card.recent]
     posts, count = np.empty(len(recent), np.int32), 0
     for post in recent:
         posts[count] = post
-        count += (oldest <= every_created[post]) & (every_created[post] <= now)
+        created = cards[post].created
+        count += (oldest <= created) & (created <= now)
     return posts[:count]
 
 

@@ -5,22 +5,23 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.kernels.cards import Cards
+from feedgen.kernels.codes import INT as CODED_INT
+from feedgen.kernels.codes import LONG, NO_DIGIT, SHORT, as_int, digit_of
 from feedgen.kernels.compiled import compiled, inner
+from feedgen.kernels.storing import store_code
 from feedgen.prefetch import prefetch
 from feedgen.state.symbols import Names
 
 KINDS: Final = ("int", "hex", "fixed", "arena")
 INT, HEX, FIXED, ARENA = 0, 1, 2, 3
-_NO_DIGIT: Final = 255
 _INT_BYTES: Final = 8
 
 
 class Source(NamedTuple):
     """What records are written from. Few columns: handing an array to a kernel costs a third of a microsecond."""
 
-    author: NDArray[np.int32]
-    created: NDArray[np.float64]
-    media: NDArray[np.uint8]
+    cards: Cards
     items: Names
     people: Names
 
@@ -58,13 +59,6 @@ class Packed(NamedTuple):
 
 
 @inner
-def _digit(byte: int) -> int:
-    if 48 <= byte <= 57:
-        return np.int64(byte) - 48
-    return np.int64(byte) - 87 if 97 <= byte <= 102 else _NO_DIGIT
-
-
-@inner
 def _as_hex(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> int:
     """Bytes written, if all are of one even length and nothing but lower-case hexadecimal digits; else −1."""
     width, put = names.bounds[ids[0] + 1] - names.bounds[ids[0]], 0
@@ -75,8 +69,8 @@ def _as_hex(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> in
         if end - at != width:
             return -1
         while at < end:
-            high, low = _digit(names.data[at]), _digit(names.data[at + 1])
-            if high == _NO_DIGIT or low == _NO_DIGIT:
+            high, low = digit_of(names.data[at]), digit_of(names.data[at + 1])
+            if high == NO_DIGIT or low == NO_DIGIT:
                 return -1
             data[put] = high << 4 | low
             put += 1
@@ -85,31 +79,11 @@ def _as_hex(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> in
 
 
 @inner
-def _as_int(names: Names, one: int) -> tuple[bool, int]:
-    """The value, if the id is the one decimal form of an int64."""
-    at, end = names.bounds[one], names.bounds[one + 1]
-    negative = at < end and names.data[at] == 45
-    at += negative
-    if end - at < 1 or end - at > 19 or (names.data[at] == 48 and (end - at > 1 or negative)):
-        return False, 0
-    value = np.uint64(0)
-    while at < end:
-        digit = _digit(names.data[at])
-        if digit > 9:
-            return False, 0
-        value = value * np.uint64(10) + np.uint64(digit)
-        at += 1
-    if value > np.uint64(9223372036854775807) + np.uint64(negative):
-        return False, 0
-    return True, -np.int64(value) if negative else np.int64(value)
-
-
-@inner
 def _as_ints(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8]) -> int:
     """Bytes written, if each is the one decimal form of an int64; else −1."""
     put = 0
     for one in ids:
-        fits, value = _as_int(names, one)
+        fits, value = as_int(names.data, names.bounds[one], names.bounds[one + 1])
         if not fits:
             return -1
         for shift in range(0, 8 * _INT_BYTES, 8):
@@ -132,7 +106,7 @@ def _as_text(names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8], ends
     return fixed
 
 
-@compiled
+@inner
 def pack_ids(
     names: Names, ids: NDArray[np.int32], data: NDArray[np.uint8], ends: NDArray[np.uint32]
 ) -> tuple[int, int, int]:
@@ -152,7 +126,7 @@ def pack_ids(
     return ARENA, 0, np.int64(ends[len(ids) - 1])
 
 
-@compiled
+@inner
 def _room_for(names: Names, ids: NDArray[np.int32]) -> int:
     """Bytes that any form of these ids fits in; has them fetched, as packing waits for each otherwise."""
     text = 0
@@ -164,18 +138,64 @@ def _room_for(names: Names, ids: NDArray[np.int32]) -> int:
 
 
 @inner
-def _pack_names(
-    names: Names, ids: NDArray[np.int32], arena: NDArray[np.uint8], used: int, parts: Any, ends: Any
+def _form_of(cards: Any, ids: NDArray[np.int32]) -> int:
+    """The form of codes that all of them have, SHORT where their lengths differ; LONG for none."""
+    form = cards[ids[0]].form if len(ids) else np.uint8(LONG)
+    least, other = form, False
+    for one in ids:
+        least = min(least, cards[one].form)
+        other |= cards[one].form != form
+    if least >= SHORT:
+        return SHORT
+    return np.int64(LONG) if other else np.int64(form)
+
+
+@inner
+def _pack_codes(
+    cards: Any, ids: NDArray[np.int32], form: int, data: NDArray[np.uint8], ends: NDArray[np.uint32]
+) -> tuple[int, int, int]:
+    """As `pack_ids`, from the codes, which all have this form. `data`: 8 bytes an id, of which the last may not be
+    needed."""
+    put, fixed, width = 0, True, _INT_BYTES if form == CODED_INT else form
+    for at in range(len(ids)):
+        card = cards[ids[at]]
+        store_code(data, put, card.code)
+        put += np.int64(card.form) - SHORT if form == SHORT else width
+        ends[at] = put
+        fixed &= put == (at + 1) * np.int64(ends[0])
+    if form == SHORT:
+        return (FIXED, np.int64(ends[0]), put) if fixed else (ARENA, 0, put)
+    return INT if form == CODED_INT else HEX, width, put
+
+
+@compiled
+def pack_names(
+    cards: Any, names: Names, ids: NDArray[np.int32], arena: NDArray[np.uint8], used: int, parts: Any, ends: Any
 ) -> tuple[NDArray[np.uint8], int]:
-    """Behind what is `used` of the arena, or of a larger copy of it."""
-    wanted = used + _room_for(names, ids)
+    """Behind what is `used` of the arena, or of a larger copy of it. `cards`: of posts, or of users; `parts`: see
+    Packed.ids."""
+    form = _form_of(cards, ids)
+    wanted = used + (_room_for(names, ids) if form == LONG else _INT_BYTES * len(ids))
     if wanted > len(arena):
         larger = np.empty(2 * wanted, np.uint8)
         larger[:used] = arena[:used]
         arena = larger
-    kind, width, written = pack_ids(names, ids, arena[used:], ends)
+    if form == LONG:
+        kind, width, written = pack_ids(names, ids, arena[used:], ends)
+    else:
+        kind, width, written = _pack_codes(cards, ids, form, arena[used:], ends)
     parts[0], parts[1], parts[2], parts[3] = kind, width, used, used + written
     return arena, used + written
+
+
+@inner
+def _pack_bits(values: NDArray[np.bool_], into: NDArray[np.uint8]) -> None:
+    """Eight to a byte, the first in the lowest bit."""
+    for byte in range((len(values) + 7) // 8):
+        bits = 0
+        for place in range(8 * byte, min(8 * byte + 8, len(values))):
+            bits |= values[place] << (place & 7)
+        into[byte] = np.uint8(bits)
 
 
 @compiled
@@ -192,29 +212,28 @@ def pack(
     posts, authors, distinct = feed.posts, np.empty(len(feed.posts), np.int32), 0
     author_of, scores, created = into.author_of[row], into.scores[row], into.created[row]
     whole, finite = True, True
-    into.explored[row] = 0
     for place in range(len(posts)):
-        prefetch(source.items.data, source.items.bounds[posts[place]])
-        author = source.author[posts[place]]
+        card = source.cards.posts[posts[place]]
+        author = card.author
         if slots[author] < 0:
             slots[author] = distinct
-            prefetch(source.people.bounds, author)
             authors[distinct] = author
             distinct += 1
         author_of[place] = slots[author]
-        at = source.created[posts[place]]
+        at = card.created
         created[place] = at
         whole &= 0.0 <= at < 4294967296.0 and at == np.floor(at)
         scores[place] = feed.scores[place]
         finite &= np.isfinite(scores[place])
-        into.explored[row, place >> 3] |= np.uint8(feed.explored[place] << (place & 7))
     for place in range(len(posts)):
         into.author_of_8[row, place] = np.uint8(author_of[place] & 255)
         into.origin[row, place] = feed.origin[place]
+    _pack_bits(feed.explored, into.explored[row])
     for place in range(len(posts) if whole else 0):
         into.seconds[row, place] = np.uint32(created[place])
     for author in authors[:distinct]:
         slots[author] = -1
     into.authors[row], into.whole[row], into.finite[row] = distinct, whole, finite
-    arena, used = _pack_names(source.items, posts, arena, used, into.ids[row, 0], into.ends[row, 0])
-    return _pack_names(source.people, authors[:distinct], arena, used, into.ids[row, 1], into.ends[row, 1])
+    arena, used = pack_names(source.cards.posts, source.items, posts, arena, used, into.ids[row, 0], into.ends[row, 0])
+    people = authors[:distinct]
+    return pack_names(source.cards.users, source.people, people, arena, used, into.ids[row, 1], into.ends[row, 1])

@@ -8,29 +8,27 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import inner
 from feedgen.prefetch import prefetch
-from feedgen.state.lists import Spans
 
 
 @inner
-def flat(spans: Spans, owners: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[np.uint32]]:
-    """Copies of the entries of all owners, and the position of each one's owner. O(owners + entries).
+def flat(
+    starts: NDArray[np.int64], counts: NDArray[np.int32], values: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+    """Copies of the entries of all owners, whose lists begin at `starts`, and the position of each one's owner.
+    O(owners + entries).
 
     Lists are short and of many lengths, so that a loop over each would be a wrong guess of the processor at its end:
     owners are spread by a running sum.
     """
-    starts, counts, values = spans
-    shift, behind = np.empty(len(owners), np.int64), np.empty(len(owners), np.uint64)
+    shift, behind = np.empty(len(starts), np.int64), np.empty(len(starts), np.uint64)
     count = 0
-    for at in range(len(owners)):
-        owner = owners[at]
-        known = owner < len(starts)
-        start = starts[owner] if known else 0
-        prefetch(values, start)
-        shift[at] = start - count
-        count += counts[owner] if known else 0
+    for at in range(len(starts)):
+        prefetch(values, starts[at])
+        shift[at] = starts[at] - count
+        count += counts[at]
         behind[at] = count
     place, found = np.zeros(count + 1, np.uint32), np.empty(count, values.dtype)
-    for at in range(len(owners)):
+    for at in range(len(starts)):
         place[behind[at]] += uint32(1)
     running = uint32(0)
     for at in range(count):

@@ -14,7 +14,6 @@ from feedgen.kernels.network import network_of, written_by
 from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.sources import gather
 from feedgen.kernels.taste import taste
-from feedgen.state.lists import list_of
 
 
 class Tally(NamedTuple):
@@ -37,12 +36,12 @@ def _select_one(
     tally: Tally,
 ) -> None:
     viewer, login = viewers.who[row], viewers.last_login[row]
-    mark_near(columns, marks, viewer, 1)
+    mark_near(columns, marks, viewer)
     posts, day = viewed(columns, marks, rules, viewer)
     past = Past(posts, day, favoured(columns, marks, viewer))
     mark_grown(columns, marks, rules, viewer, past)
     network = network_of(columns, rules, viewer)
-    owners, written = len(list_of(columns.people.followees, viewer)), written_by(columns, rules, viewer)
+    owners, written = columns.cards.users[viewer].followees, written_by(columns, rules, viewer)
     cares = taste(columns, marks, network, written, owners, past)
     gathered = gather(columns, marks, rules, network, viewer, cares, login)
     tally.named[:] += gathered.named

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Pool, Rules
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks, times_of
+from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks, near_bits, times_of
 from feedgen.kernels.network import Network, recency
 from feedgen.kernels.picking import Keys, picked
 from feedgen.selection.sources import MORE
@@ -84,7 +84,7 @@ def of_network(
     """The most popular posts up to `login` whose marks under `bits` are `wanted`."""
     if cap < 1:
         return network.posts[:0]
-    which, created, mark, popularity = network.posts, network.created, marks.post, columns.shared.popularity
+    which, created, mark, popularity = network.posts, network.created, marks.post, columns.posts.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
         found[count] = at
@@ -108,7 +108,7 @@ def trending(marks: Marks, rules: Rules, pool: Pool, wanted: int) -> NDArray[np.
         if count >= len(found):
             break
         post = pool.posts[place]
-        if pool.created[place] <= now and not near[pool.author[place]] and not mark[post] & SEEN:
+        if pool.created[place] <= now and not near_bits(near, pool.author[place]) and not mark[post] & SEEN:
             found[count] = post
             count += 1
     return found[:count]
@@ -132,7 +132,7 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
     The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
     mostly after a quarter of it.
     """
-    cap, pool, names = min(rules.interest_cap, room), columns.shared.pool, columns.posts.names
+    cap, pool, names = min(rules.interest_cap, room), columns.pool, columns.posts.names
     if cap < 1 or not len(cares):
         return pool.posts[:0]
     mark, near, now, size = marks.post, marks.near, rules.now, 3 * cap + _STEP
@@ -153,7 +153,9 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
             post = pool.posts[place]
             found[count], first[count] = post, -(liking[place - begin] * pool.worth[place])
             second[count] = -pool.created[place]
-            count += (pool.created[place] <= now) & (near[pool.author[place]] == 0) & (mark[post] & SEEN == 0)
+            count += (
+                (pool.created[place] <= now) & (near_bits(near, pool.author[place]) == 0) & (mark[post] & SEEN == 0)
+            )
         if count > 3 * cap:
             kept = picked(Keys(first[:count], second[:count], found[:count], names), cap)
             found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
@@ -196,7 +198,7 @@ def gather(
     count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
     count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
     wanted = min(rules.trending_cap, cap - count)
-    count = _take(marks, into, count, 5, trending(marks, rules, columns.shared.pool, wanted))
+    count = _take(marks, into, count, 5, trending(marks, rules, columns.pool, wanted))
     mark = marks.post
     for post in into.posts[:count]:
         mark[post] &= ~TAKEN & 255

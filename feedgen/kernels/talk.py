@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Decays
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import signed_ln1p
+from feedgen.kernels.marks import NEAR, near_bits
 from feedgen.kernels.ragged import flat
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
-from feedgen.state.lists import list_of
 
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
@@ -29,8 +29,8 @@ def _units(decays: Decays, value: int) -> int:
 @inner
 def _reckon(columns: Columns, post: int, talk: NDArray[np.float64]) -> None:
     """Sums in UNITs, so in any order; of the week a seventh."""
-    decays, everyone, day, week = columns.decays, 0, 0, 0
-    for value in list_of(columns.by_post, post):
+    decays, everyone, day, week, card = columns.decays, 0, 0, 0, columns.cards.posts[post]
+    for value in columns.engagements[card.engaged_at : card.engaged_at + card.engagements]:
         kind, hour = value >> 1 & KIND_MASK, value >> 5 & HOUR_MASK
         everyone += _units(decays, value)
         if kind < AGAINST and hour >= decays.hour - _WEEK_HOURS:
@@ -46,7 +46,7 @@ def talk_rows(
     columns: Columns, posts: NDArray[np.int32], engagement: NDArray[np.float64], momentum: NDArray[np.float64]
 ) -> None:
     """From Epoch.talk; what is not there yet is put there. Two threads may reckon the same, and find the same."""
-    talk = columns.shared.talk
+    talk = columns.posts.talk
     for at in range(len(posts)):
         engagement[at], momentum[at] = talk[posts[at], 0], talk[posts[at], 1]
     for at in range(len(posts)):
@@ -60,12 +60,16 @@ def network_row(
     columns: Columns, near: NDArray[np.uint8], viewer: int, posts: NDArray[np.int32], row: NDArray[np.float64]
 ) -> None:
     """As engagement, of those whom the viewer follows. All engagements are gone through together, without a branch."""
-    values, place = flat(columns.by_post, posts)
+    cards, starts, counts = columns.cards.posts, np.empty(len(posts), np.int64), np.empty(len(posts), np.int32)
+    for at in range(len(posts)):
+        card = cards[posts[at]]
+        starts[at], counts[at] = card.engaged_at, card.engagements
+    values, place = flat(starts, counts, columns.engagements)
     count = 0
     for at in range(len(values)):
         value = values[at]
         values[count], place[count] = value, place[at]
-        count += near[value >> POST_SHIFT]
+        count += near_bits(near, value >> POST_SHIFT) & NEAR
     units = np.zeros(len(posts), np.int64)
     for at in range(count):
         if values[at] >> POST_SHIFT != viewer:

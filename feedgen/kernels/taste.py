@@ -5,11 +5,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columns import Columns, PostColumns, Shared
+from feedgen.kernels.cards import topic_of
+from feedgen.kernels.columns import Columns
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
-from feedgen.prefetch import prefetch
 from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SETTLED, SMOOTH, UNDECIDED, WRITTEN
 from feedgen.state.attributes import TOPICS_MAX
 
@@ -39,12 +39,9 @@ def _on_grid(value: float) -> float:
 def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     """Posts of one owner are neighbours, so a cell that names an earlier vote than the owner's first one is free."""
     owners, which, cells = network.owner, network.posts, marks.cell
-    starts, counts, topics = columns.posts.topic_at, columns.posts.topic_count, columns.posts.topics
-    most, first_topic, many_topics = 0, np.empty(len(which), np.int64), np.empty(len(which), np.int64)
-    for at in range(len(which)):
-        first_topic[at], many_topics[at] = starts[which[at]], counts[which[at]]
-        prefetch(topics, first_topic[at])
-        most += many_topics[at]
+    cards, topics, most = columns.cards.posts, columns.posts.topics, 0
+    for post in which:
+        most += cards[post].topics
     topic, owner, cell_of = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     share, times, ends = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int32)
     first, count, runs = 0, 0, 0
@@ -52,12 +49,13 @@ def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
         if at and owners[at] != owners[at - 1] and count > first:
             ends[runs] = first = count
             runs += 1
-        many = many_topics[at]
-        for place in range(first_topic[at], first_topic[at] + many):
-            cell = topics[place] * WIDTH + many
+        many = np.int64(cards[which[at]].topics)
+        for place in range(many):
+            one = topic_of(cards, topics, which[at], place)
+            cell = one * WIDTH + many
             if cells[cell] < first:
                 cells[cell] = count
-                topic[count], owner[count], cell_of[count] = topics[place], runs, cell
+                topic[count], owner[count], cell_of[count] = one, runs, cell
                 share[count], times[count] = 1.0 / many, 0
                 count += 1
             times[cells[cell]] += 1
@@ -76,7 +74,7 @@ def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray
     What is added is a multiple of 1 / GRID, so it is added as integers, and in any order.
     """
     count, times, topic, owner, ends = len(weight), votes.times, votes.topic, votes.owner, votes.ends
-    units, upto, whole, found = (
+    units, upto, part, found = (
         np.empty(count, np.int64),
         np.empty(count, np.int64),
         np.empty(len(ends)),
@@ -90,25 +88,25 @@ def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray
         upto[at] = running
     before = 0
     for number in range(len(ends)):
-        whole[number] = np.float64(upto[ends[number] - 1] - before)
+        part[number] = GRID / np.float64(upto[ends[number] - 1] - before)
         before = upto[ends[number] - 1]
     for at in range(count):
-        units[at] = times[at] * np.int64(np.rint(units[at] / whole[owner[at]] * GRID))
+        units[at] = times[at] * np.int64(np.rint(units[at] * part[owner[at]]))
     for at in range(count):
         found[topic[at]] += units[at]
     return found / np.float64(found.sum())
 
 
 @inner
-def _of_follows(votes: _Votes, owners: int, shared: Shared, count: int) -> NDArray[np.float64]:
-    topics = len(shared.rarity)
+def _of_follows(votes: _Votes, owners: int, rarity: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    topics = len(rarity)
     if not len(votes.topic):
         return np.full(topics, 1.0 / count)
     plain = _counted(votes, votes.share, topics)
     cares, weight, share, topic_of = np.ones(topics), np.empty(len(votes.topic)), votes.share, votes.topic
     for _ in range(ROUNDS):
         for topic in range(topics):
-            cares[topic] = shared.rarity[topic] * cares[topic]
+            cares[topic] = rarity[topic] * cares[topic]
         for at in range(len(weight)):
             weight[at] = share[at] * cares[topic_of[at]]
         cares = _counted(votes, weight, topics)
@@ -120,12 +118,11 @@ def _of_follows(votes: _Votes, owners: int, shared: Shared, count: int) -> NDArr
 
 
 @inner
-def _topic_counts(posts: PostColumns, which: NDArray[np.int32], topics: int) -> NDArray[np.float64]:
-    found = np.zeros(topics)
-    starts, counts, of = posts.topic_at, posts.topic_count, posts.topics
+def _topic_counts(columns: Columns, which: NDArray[np.int32]) -> NDArray[np.float64]:
+    found, cards = np.zeros(len(columns.topics.rarity)), columns.cards.posts
     for post in which:
-        for place in range(starts[post], starts[post] + np.int64(counts[post])):
-            found[of[place]] += 1.0
+        for place in range(np.int64(cards[post].topics)):
+            found[topic_of(cards, columns.posts.topics, post, place)] += 1.0
     return found
 
 
@@ -134,25 +131,24 @@ def taste(
     columns: Columns, marks: Marks, network: Network, written: NDArray[np.int32], owners: int, past: Past
 ) -> NDArray[np.float64]:
     """By topic, mean 1. O(topics of all these posts and of the state)."""
-    shared = columns.shared
-    topics = len(shared.rarity)
-    count = 0
-    for alive in shared.topics_alive:
-        count += alive
+    rarity, alive = columns.topics
+    topics, count = len(rarity), 0
+    for one in alive:
+        count += one
     if not count:
         return np.ones(topics)
-    cares = _of_follows(_tally(columns, marks, network), owners, shared, count)
-    met = _topic_counts(columns.posts, past.favoured, topics)
-    about = _topic_counts(columns.posts, written, topics)
+    cares = _of_follows(_tally(columns, marks, network), owners, rarity, count)
+    met = _topic_counts(columns, past.favoured)
+    about = _topic_counts(columns, written)
     settled = about.sum() + SETTLED
-    there = _topic_counts(columns.posts, past.viewed if len(past.viewed) else network.posts, topics)
+    there = _topic_counts(columns, past.viewed if len(past.viewed) else network.posts)
     scale = met.sum() / max(there.sum(), 1.0)
     total = 0.0
     for topic in range(topics):
         ratio = (met[topic] + PRIOR) / (there[topic] * scale + PRIOR)
         own = _on_grid(WRITTEN * about[topic] / settled)
         worth = count * (cares[topic] + own) * ratio
-        cares[topic] = _on_grid(worth) + 1 / GRID if shared.topics_alive[topic] else 0.0
+        cares[topic] = _on_grid(worth) + 1 / GRID if alive[topic] else 0.0
         total += cares[topic]
     for topic in range(topics):
         cares[topic] *= count / total
@@ -160,12 +156,11 @@ def taste(
 
 
 @inner
-def match(posts: PostColumns, cares: NDArray[np.float64], which: NDArray[np.int32], into: NDArray[np.float64]) -> None:
+def match(columns: Columns, cares: NDArray[np.float64], which: NDArray[np.int32], into: NDArray[np.float64]) -> None:
     """Mean of `cares` over the topics of each post; 1 for a post without topics."""
-    starts, counts, topics = posts.topic_at, posts.topic_count, posts.topics
+    cards, topics = columns.cards.posts, columns.posts.topics
     for at in range(len(which)):
-        many, start = np.int64(counts[which[at]]), starts[which[at]]
-        total = 0.0
-        for place in range(start, start + many):
-            total += cares[topics[place]]
+        many, total = np.int64(cards[which[at]].topics), 0.0
+        for place in range(many):
+            total += cares[topic_of(cards, topics, which[at], place)]
         into[at] = total / many if many else 1.0

@@ -88,7 +88,8 @@ def _votes(
     """Share of each topic in the votes; sums to 1."""
     weight = _on_grid(weight) + 1 / GRID
     whole = np.bincount(owner, weights=weight, minlength=owners)
-    votes = np.bincount(topic, weights=_on_grid(weight / whole[owner]), minlength=topics)
+    part = 1.0 / np.maximum(whole, 1 / GRID)  # a followee without posts has none
+    votes = np.bincount(topic, weights=_on_grid(weight * part[owner]), minlength=topics)
     share: NDArray[np.float64] = votes / votes.sum()
     return share
 

@@ -24,6 +24,8 @@ class Arena(Composite):
         self.counts = Column(np.int32)
         self.rooms = Column(np.int32)
         self.values = columns
+        self.layout = 0
+        """Another number each time rooms move that nothing was added to."""
 
     def _parts(self) -> Mapping[str, Part]:
         return {"starts": self.starts, "counts": self.counts, "rooms": self.rooms, **self.values}
@@ -54,6 +56,7 @@ class Arena(Composite):
     def reserve(self, extra: NDArray[np.integer[Any]]) -> None:
         """Rooms that just hold `extra` (by owner) more, where they do not yet. O(owners + entries carried)."""
         self.tidy()
+        self.layout += 1
         self.reach(len(extra))
         wanted = np.where(extra > 0, self.counts.values[: len(extra)] + extra, 0).astype(np.int32)
         lacking = wanted > self.rooms.values[: len(extra)]
@@ -74,6 +77,7 @@ class Arena(Composite):
 
     def close_up(self) -> None:
         """No room wider than its list, and none between them. O(owners log owners + entries)."""
+        self.layout += 1
         before = self.starts.values.copy()
         order = np.argsort(before, kind="stable")
         order = order[self.counts.values[order] > 0]

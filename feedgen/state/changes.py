@@ -11,7 +11,7 @@ _MOST: Final = 1 << 20
 
 
 class Changes:
-    """Indices of posts, each at least once after it changed; the latest million or so. 4 bytes each."""
+    """Indices of posts, each at least once after it changed; the latest half a million or more. 4 bytes each."""
 
     def __init__(self) -> None:
         self._posts = Column(np.int32)
@@ -19,10 +19,14 @@ class Changes:
 
     def note(self, posts: NDArray[np.integer[Any]]) -> None:
         """These have changed. Amortised O(posts)."""
-        if self._posts.count + len(posts) > _MOST:
+        if len(posts) > _MOST // 2:
             self.forget()
-        else:
-            self._posts.extend(posts.astype(np.int32))
+            return
+        if self._posts.count + len(posts) > _MOST:
+            self._start, kept = self.end - _MOST // 2, self._posts.values[-_MOST // 2 :]
+            self._posts = Column(np.int32)
+            self._posts.extend(kept)
+        self._posts.extend(posts.astype(np.int32))
 
     def forget(self) -> None:
         """Anything may have changed."""

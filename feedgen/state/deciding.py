@@ -7,15 +7,19 @@ from numpy.typing import NDArray
 
 from feedgen.state.compiled import compiled
 from feedgen.state.moments import code_of, time_of
+from feedgen.state.returning import HANDLE, RETURNED
 from feedgen.state.rooms import FULL, SMALLEST, carry, wider
+from feedgen.state.searching import ABSENT
 
 ID_UNIT: Final = 4
-"""Event ids begin at multiples of so many bytes, so that four bytes can point at 16 GiB of them."""
-ABSENT: Final = -1
+"""Event ids begin at multiples of so many bytes, so that 31 bits can point at 8 GiB of them."""
 
 
 class Rows(NamedTuple):
-    """By left: `ons` entries that are on and `offs` that are off, each ascending by `right`, one behind the other."""
+    """By left: `ons` entries that are on and `offs` that are off, each ascending by `right`, one behind the other.
+
+    `event`: the handle of an id, and a bit of returning's.
+    """
 
     starts: NDArray[np.int64]
     ons: NDArray[np.int32]
@@ -72,7 +76,7 @@ def place_of(right: NDArray[np.int32], first: int, end: int, wanted: int) -> int
 @compiled
 def _id_before(ids: NDArray[np.uint8], handle: int, data: NDArray[np.uint8], start: int, end: int) -> bool:
     """Whether the id behind the handle sorts before `data[start:end]`."""
-    at = np.int64(handle) * ID_UNIT
+    at = np.int64(handle & np.uint32(HANDLE)) * ID_UNIT
     length, wanted = np.int64(ids[at]), end - start
     for place in range(length if length < wanted else wanted):
         mine, theirs = ids[at + 1 + place], data[start + place]
@@ -191,8 +195,9 @@ def _put(
     exact_used, ids_used = used
     start, end = events.bounds[number], events.bounds[number + 1]
     code, exact_used = code_of(events.ts[number], exact, exact_used, np.int64(rows.time[at]))
-    handle = keep_id(ids, ids_used, events.data, start, end, np.int64(rows.event[at]))
-    rows.time[at], rows.event[at] = code, handle
+    before = rows.event[at]
+    handle = keep_id(ids, ids_used, events.data, start, end, np.int64(before & np.uint32(HANDLE)))
+    rows.time[at], rows.event[at] = code, np.uint32(handle) | before & np.uint32(RETURNED)
     return exact_used, ids_used + ((end - start) // ID_UNIT + 1 if handle == ids_used else 0)
 
 

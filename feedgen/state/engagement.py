@@ -243,6 +243,11 @@ class Engagement(Composite):
         """Everything done with each post, as viewer << POST_SHIFT | value; views until the next fold."""
         return self._by_post.spans
 
+    @property
+    def layout(self) -> int:
+        """See Lists.layout, of `by_post`."""
+        return self._by_post.layout
+
     def of_posts(self, posts: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], Engagements]:
         """Everything done with `posts`, and the position among them of each one's post; copies. O(found)."""
         packed, place = self._by_post.of_all(posts)

@@ -59,6 +59,7 @@ class Graph(Composite):
         self._followers.reach(int(authors.max()) + 1)
         np.add.at(self._followers.values, authors, change)
         self.follow_count += int(change.sum())
+        self._follows.mark_returned(viewers[change != 0], authors[change != 0])
 
     def bar_many(
         self,
@@ -104,6 +105,11 @@ class Graph(Composite):
     def barred(self, viewer: int) -> NDArray[np.int32]:
         """Authors blocked either way or muted by the viewer, ascending; int32, a copy."""
         return np.sort(self._barred.of(viewer))
+
+    @property
+    def returned(self) -> NDArray[np.uint32]:
+        """Parallel to the followees of `spans`: the bit returning.RETURNED says who follows back."""
+        return self._follows.returned
 
     @property
     def spans(self) -> tuple[Spans, Since, Spans]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.state.changes import Changes
 from feedgen.state.columns import Composite, Part
 from feedgen.state.lists import Lists, Spans
 from feedgen.state.symbols import Symbols
@@ -79,11 +80,12 @@ class Impressions(Composite):
     8 bytes for each post of a viewer's, and 48 a viewer; what Lists leave unused.
     """
 
-    def __init__(self, posts: Symbols, days: float, per_viewer: int, viewed: Tally) -> None:
-        """`viewed`: where what is seen is counted."""
+    def __init__(self, posts: Symbols, days: float, per_viewer: int, viewed: Tally, views: Changes) -> None:
+        """`viewed`: where what is seen is counted; `views`: where it is noted."""
         self.seen = LatestPosts(posts, days, per_viewer)
         self.served = LatestPosts(posts, days, per_viewer)
         self._viewed = viewed
+        self._views = views
         self._hidden = Lists(np.int32)
 
     def _parts(self) -> Mapping[str, Part]:
@@ -102,6 +104,7 @@ class Impressions(Composite):
             return
         self.seen.add_many(viewers, posts, ts, bulk=bulk)
         self._viewed.add(posts, np.ones(len(posts), np.int32))
+        self._views.note(posts)
 
     def hide(self, viewer: int, post: int) -> None:
         """The viewer hid, reported or was not interested in the post. O(hidden)."""

@@ -16,7 +16,7 @@ class Spans(NamedTuple):
     """The list of owner o is `values[starts[o]:starts[o] + counts[o]]`; owners past the end have none."""
 
     starts: NDArray[np.int64]
-    counts: NDArray[np.int32]
+    counts: NDArray[Any]
     values: NDArray[Any]
 
 
@@ -96,6 +96,11 @@ class Lists:
             own[at[0] : -1] = own[at[0] + 1 :].copy()
             self._arena.counts[owner] = len(own) - 1
         return bool(len(at))
+
+    @property
+    def layout(self) -> int:
+        """Another number each time lists were moved that nothing was added to."""
+        return self._arena.layout
 
     @property
     def spans(self) -> Spans:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from feedgen.errors import BadSnapshot
 from feedgen.state.checksum import CHUNK_BYTES, checksums
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Changes with the files' form, or with what a column of the same name and dtype means."""
 Columns = Mapping[str, NDArray[Any]]
 _HEADER, _CHECKSUMS, _LOCK = "header.json", "checksums", "lock"

@@ -54,6 +54,8 @@ class State(Composite):
         self.languages = Symbols()
         self.graph = Graph()
         self.changes = Changes()
+        self.views = Changes()
+        """Which posts were seen."""
         retention_s = settings.retention_days * _DAY_S
         self.posts = Posts(self.post_ids, retention_s, settings.posts_per_author, self.changes)
         self.about_users = UserAttributes(self.languages)
@@ -61,7 +63,7 @@ class State(Composite):
         popularity = Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours))
         self.engagement = Engagement(popularity, self.posts.engaged, self.changes)
         seen = settings.seen_days, settings.seen_per_viewer
-        self.impressions = Impressions(self.post_ids, *seen, self.posts.viewed)
+        self.impressions = Impressions(self.post_ids, *seen, self.posts.viewed, self.views)
         self.logins = Logins()
         self.presence = Presence()
         self._watermark = Column(np.int64, 0, 1)
@@ -103,6 +105,7 @@ class State(Composite):
         """See columns.Part."""
         super().restore(columns)
         self.changes.forget()
+        self.views.forget()
 
     @property
     def watermark(self) -> int:
@@ -180,7 +183,9 @@ class State(Composite):
             self.about_posts.create(int(posts[at]), events[at].ts, events[at].attrs)
 
     def _edit(self, events: Sequence[Event], _: Ints, __: Floats) -> None:
-        for post, event in zip(self._posts(events).tolist(), events, strict=True):
+        posts = self._posts(events)
+        self.changes.note(posts)
+        for post, event in zip(posts.tolist(), events, strict=True):
             self.about_posts.reach(post + 1)
             self.about_posts.edit(post, event.ts, event.id, event.attrs, self.posts.created_at(post))
 

@@ -10,6 +10,7 @@ from feedgen.state.arena import Arena
 from feedgen.state.columns import Column, Composite, Part
 from feedgen.state.deciding import ID_UNIT, Decided, Events, Rows, Used, decide_all
 from feedgen.state.lists import Spans
+from feedgen.state.returning import HANDLE, mark_returned
 from feedgen.state.stamps import Stamps
 from feedgen.state.symbols import Names, encoded
 
@@ -81,6 +82,14 @@ class Toggles(Composite):
             *(self._right.spare(0), self._time.spare(0), self._event.spare(0)),
         )
 
+    def mark_returned(self, left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]]) -> None:
+        """Of pairs that were switched, and of those the other way round, note in `returned` whether both are on.
+
+        For lefts and rights that are numbered alike. O(log row) a pair.
+        """
+        if len(left):
+            mark_returned(self._rows(), left.astype(np.int64), right.astype(np.int64))
+
     def is_on(self, left: int, right: int) -> bool:
         """Whether the switch is on. O(log row)."""
         row = self.ons(left)
@@ -110,7 +119,7 @@ class Toggles(Composite):
         row = slice(start, start + int(self._arena.counts[left]))
         columns = self._right.values[row].tolist(), self._time.values[row].tolist(), self._event.values[row].tolist()
         return [
-            (right, place < on, self._stamps.time(time), self._stamps.id(event))
+            (right, place < on, self._stamps.time(time), self._stamps.id(event & HANDLE))
             for place, (right, time, event) in enumerate(zip(*columns, strict=True))
         ]
 
@@ -118,6 +127,12 @@ class Toggles(Composite):
     def spans(self) -> Spans:
         """What is on, by left; views until the next fold."""
         return Spans(self._arena.starts.values, self._ons.values, self._right.values)
+
+    @property
+    def returned(self) -> NDArray[np.uint32]:
+        """Parallel to the values of `spans`: the bit RETURNED of each; a view until the next fold."""
+        values: NDArray[np.uint32] = self._event.values
+        return values
 
     @property
     def times(self) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedgen.state.changes import Changes
 from feedgen.state.columns import Column
 from feedgen.state.impressions import Impressions
 from feedgen.state.symbols import Symbols
@@ -23,7 +24,7 @@ def names() -> Symbols:
 
 def impressions_of(posts: Symbols, days: float, per_viewer: int) -> Impressions:
     """Of posts nobody claimed."""
-    return Impressions(posts, days, per_viewer, Tally(Column(np.int32), base=1))
+    return Impressions(posts, days, per_viewer, Tally(Column(np.int32), base=1), Changes())
 
 
 def see(impressions: Impressions, posts: list[int], ts: float) -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feedgen.state.returning import RETURNED
 from feedgen.state.stamps import Stamps
 from feedgen.state.toggles import Toggles
 from tests.worlds import batch_sizes, batches
@@ -126,3 +127,26 @@ def test_an_id_that_takes_the_place_of_a_longer_one_ends_where_it_ends(ids: list
     for ts, event_id in enumerate(ids):
         decide(toggles, [(0, 0, True, float(ts), event_id), (0, 1, True, float(ts), f"other {event_id}")])
     assert [entry[3] for entry in toggles.entries(0)] == [ids[-1], f"other {ids[-1]}"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25), st.booleans()), max_size=600),
+    st.integers(1, 600),
+    st.booleans(),
+)
+def test_what_is_on_both_ways_is_marked(found: list[tuple[int, int, bool]], at_once: int, bulk: bool) -> None:
+    """After each batch, of short rows and long ones."""
+    toggles = Toggles()
+    for first in range(0, len(found), at_once):
+        left, right, on = (np.array(part) for part in zip(*found[first : first + at_once], strict=True))
+        ts = np.arange(first, first + len(left), dtype=np.float64)
+        decided = toggles.decide_many(left, right, on, ts, None if bulk else [str(one) for one in ts])
+        changed = decided.won & (on != decided.was_on)
+        toggles.mark_returned(left[changed], right[changed])
+        starts, counts, values = toggles.spans
+        for one, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
+            row = slice(start, start + count)
+            marked = (toggles.returned[row] >= RETURNED).tolist()
+            assert marked == [toggles.is_on(other, one) for other in values[row].tolist()]
+            assert all(name == ("" if bulk else f"{ts:.1f}") for _, _, ts, name in toggles.entries(one))
