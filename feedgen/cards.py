@@ -20,15 +20,20 @@ class CardIndex:
     def __init__(self, state: State) -> None:
         self._state = state
         self._posts, self._users = blank(0, POST), blank(0, USER)
-        self._read = -1, 0, 0, 0
+        self._read = -1, 0, 0, 0, 0
         self._written, self._named = 0, 0
 
     def at(self, epoch: Epoch) -> Cards:
-        """Views until the next fold. O(changed posts + users) after a fold, O(posts) where a bulk came in."""
+        """Views until the next fold. O(changed posts + users) after a fold, O(posts) where a bulk came in.
+
+        Raises ValueError for an epoch of before a fold.
+        """
         state = self._state
-        posts, users = len(state.post_ids), len(state.users)
-        now = epoch.watermark, state.changes.end, state.views.end, state.engagement.layout
-        if now != self._read:
+        posts, users = min(len(state.posts.author), len(state.about_posts.language)), len(state.users)
+        if len(epoch.author_rate) != users or len(epoch.popularity) != len(state.post_ids):
+            raise ValueError("the epoch is of before the last fold")
+        now = epoch.watermark, state.changes.end, state.views.end, state.engagement.layout, state.graph.version
+        if now != self._read or (posts, users) != (self._written, self._named):
             self._posts, self._users = _wider(self._posts, posts, POST), _wider(self._users, users, USER)
             self._bring_posts(posts)
             write_users(self._user_parts(epoch), self._named, self._users[:users])
@@ -37,13 +42,14 @@ class CardIndex:
 
     def _bring_posts(self, count: int) -> None:
         state = self._state
-        _, changes, views, layout = self._read
+        _, changes, views, layout, _ = self._read
         changed, seen = state.changes.since(changes), state.views.since(views)
         parts = self._post_parts()
         if changed is None or seen is None or state.engagement.layout != layout:
-            self._written = 0
+            self._written = self._named = 0
         else:
-            write_posts(parts, np.concatenate((changed, seen)), self._posts)
+            which = np.concatenate((changed, seen))
+            write_posts(parts, which[which < count], self._posts)
         for start in range(self._written, count, _AT_ONCE):
             write_posts(parts, np.arange(start, min(start + _AT_ONCE, count), dtype=np.int32), self._posts)
         self._written = count
@@ -79,9 +85,9 @@ class CardIndex:
 
 
 def _wider(cards: NDArray[Any], count: int, kind: DTypeLike) -> NDArray[Any]:
-    """With room for so many; grows by half. Amortised O(1) a card."""
+    """With room for so many, and half as many again. Amortised O(1) a card."""
     if count <= len(cards):
         return cards
-    grown = blank(max(count, len(cards) * 3 // 2), kind)
+    grown = blank(count * 3 // 2, kind)
     grown[: len(cards)] = cards
     return grown

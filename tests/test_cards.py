@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from feedgen.cards import CardIndex
 from feedgen.events import Event
 from feedgen.kernels.cards import DELETED, POST, SENSITIVE, USER, WITHHELD, blank
+from feedgen.ranking.exact import ln, ln1p
 from feedgen.selection.epoch import epoch_of
 from feedgen.state import changes
+from feedgen.state.bulk import Bulk
 from feedgen.state.changes import Changes
 from feedgen.state.returning import RETURNED
 from feedgen.state.state import State
@@ -20,7 +22,7 @@ def check(state: State, index: CardIndex) -> None:
     """Each card against the columns that other readers see."""
     epoch = epoch_of(state, round(NOW) // 3_600, 9 * DAY, 5)
     cards, about, many = index.at(epoch), state.about_posts, state.about_posts.topics
-    assert len(cards.posts) == len(state.post_ids)
+    assert len(cards.posts) == len(state.posts.author)
     for post, card in enumerate(cards.posts):
         assert card["created"] == state.posts.created[post]
         assert card["author"] == state.posts.author[post]
@@ -41,7 +43,7 @@ def check(state: State, index: CardIndex) -> None:
         assert card["engagements"] == (counts[post] if post < len(counts) else 0)
         assert not card["engagements"] or card["engaged_at"] == starts[post]
     assert len(cards.users) == len(state.users)
-    graph = state.graph
+    graph, followers = state.graph, state.graph.followers(len(state.users))
     for user, card in enumerate(cards.users):
         row = slice(card["followees_at"], card["followees_at"] + card["followees"])
         assert graph.spans[0].values[row].tolist() == graph.followees(user).tolist()
@@ -51,6 +53,7 @@ def check(state: State, index: CardIndex) -> None:
         own = state.posts.recent_of_all(np.array([user], np.int32))[0]
         assert state.posts.recent.values[recent].tolist() == own.tolist()
         assert card["rate"] == epoch.author_rate[user]
+        assert (card["log_rate"], card["log_followers"]) == (ln(epoch.author_rate)[user], ln1p(followers)[user])
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,6 +69,33 @@ def test_cards_are_brought_forward_from_fold_to_fold(found: list[Event], sizes: 
             if number % 3:
                 check(state, index)
         check(state, index)
+
+
+def test_cards_follow_what_is_put_in_without_an_event() -> None:
+    """Follows in bulk move no watermark; what is restored has other names."""
+    state = State(SMALL.state, SMALL.ranking)
+    index, bulk = CardIndex(state), Bulk(state)
+    state.users.intern_many(["aa", "bb", "cc"])
+    bulk.follows(np.array([0, 2]), np.array([1, 0]), np.full(2, NOW))
+    check(state, index)
+    state.users.intern_many(["dd"])
+    bulk.follows(np.array([0, 1, 3]), np.array([3, 0, 0]), np.full(3, NOW))
+    check(state, index)
+    other = State(SMALL.state, SMALL.ranking)
+    other.users.intern_many(["11", "long ago, far away", "33", "0"])
+    state.restore({name: column.copy() for name, column in other.columns().items()})
+    check(state, index)
+    fresh, cards = CardIndex(state), index.at(epoch_of(state, 0, DAY, 5))
+    for name in ("code", "form"):
+        assert cards.users[name].tolist() == fresh.at(epoch_of(state, 0, DAY, 5)).users[name].tolist()
+
+
+def test_an_epoch_of_before_a_fold_is_refused() -> None:
+    state = State(SMALL.state, SMALL.ranking)
+    epoch = epoch_of(state, 0, DAY, 5)
+    state.users.intern_many(["aa"])
+    with pytest.raises(ValueError, match="before the last fold"):
+        CardIndex(state).at(epoch)
 
 
 @pytest.mark.parametrize("kind", [POST, USER])

@@ -12,7 +12,9 @@ _intrinsic: Any = intrinsic  # numba has no annotations
 @_intrinsic
 def store_code(typing: Any, data: Any, at: Any, code: Any) -> Any:
     """The bytes of a uint64, the lowest first, into a uint8 array from `at` on, which must have room for all eight."""
-    if not (isinstance(data, types.Array) and data.dtype == types.uint8 and code == types.uint64):
+    if not (
+        isinstance(data, types.Array) and data.layout == "C" and data.dtype == types.uint8 and code == types.uint64
+    ):
         return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

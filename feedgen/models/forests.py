@@ -62,7 +62,9 @@ class Forests:
 
     def check(self, inputs: int) -> None:
         """Raise ModelError unless the trees look at no more than so many inputs (and the shared probability)."""
-        if len(self.trees.feature) and int(self.trees.feature.max()) > inputs:
+        first, bounds = self.trees.first, self.trees.bounds
+        shared, others = self.trees.feature[: first[bounds[1]]], self.trees.feature[first[bounds[1]] :]
+        if shared.max(initial=0) >= max(inputs, 1) or others.max(initial=0) > inputs:
             raise ModelError("the trees look at inputs that there are not")
         if len(self.line) not in (0, inputs):
             raise ModelError("the line that the trees stand on does not belong to the inputs")

@@ -1,6 +1,6 @@
 """Signals: what stage two knows of a viewer's candidates beyond the features of stage one.
 
-One definition for training, replay and serving; docs/ranking.md has the table. A signal that is not known is MISSING,
+One definition for training, replay and serving; docs/signals.md has the table. A signal that is not known is MISSING,
 which trees read as such. Everything is of the moment `now` and the state as it is then: replay folds no later event.
 """
 

@@ -70,13 +70,6 @@ class ViewerContext:
         return mask
 
     @cached_property
-    def followed(self) -> NDArray[np.bool_]:
-        """By user: whether the viewer follows them; never the viewer. O(followees)."""
-        mask = marked(self.followees, len(self.state.users))
-        mask[self.viewer] = False
-        return mask
-
-    @cached_property
     def network(self) -> Network:
         """O(retained posts of followees)."""
         followees = self.followees

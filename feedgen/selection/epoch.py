@@ -82,8 +82,9 @@ class Epochs:
     def at(self, hour: int) -> Epoch:
         """O(changes + users) after a fold; O(posts + engagements) where the hour is another, once."""
         with self._lock:
-            epoch = self._epoch
-            if epoch is None or (epoch.watermark, epoch.hour) != (self._state.watermark, hour):
+            epoch, state = self._epoch, self._state
+            now = state.watermark, hour, len(state.users), len(state.post_ids)  # ids may be numbered between folds
+            if epoch is None or (epoch.watermark, epoch.hour, len(epoch.followers), len(epoch.popularity)) != now:
                 epoch = self._epoch = self._made(hour)
             return epoch
 

@@ -34,6 +34,8 @@ class Graph(Composite):
         self._followers = Column(np.int32)
         self._barred = Lists(np.int32)
         self.follow_count = 0
+        self.version = 0
+        """Another number after each change of who follows whom."""
 
     def _parts(self) -> Mapping[str, Part]:
         return {"follows": self._follows, "bars": self._bars, "followers": self._followers, "barred": self._barred}
@@ -41,6 +43,7 @@ class Graph(Composite):
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """See columns.Part."""
         super().restore(columns)
+        self.version += 1
         self.follow_count = int(self._followers.values.sum(dtype=np.int64))
 
     def follow_many(
@@ -54,6 +57,7 @@ class Graph(Composite):
         """Follow, or unfollow where not `on`; `ids` None for a bulk. 0.3 µs an event."""
         if not len(viewers):
             return
+        self.version += 1
         decided = self._follows.decide_many(viewers, authors, on, ts, ids)
         change = np.where(decided.won, on.astype(np.int32) - decided.was_on, 0)
         self._followers.reach(int(authors.max()) + 1)

@@ -43,7 +43,8 @@ class Toggles(Composite):
     ) -> Decided:
         """Take events in, one after the other; what each did. About 0.3 µs an event, and O(row) to move the others.
 
-        `ids` None: a bulk, whose events all have the id "" and so lose a tie; rows get no room to grow.
+        `ids` None: a bulk, whose events all have the id "" and so lose a tie; rows get no room to grow. Raises
+        OverflowError, and takes nothing in, once the ids take 8 GiB.
         """
         count = len(left)
         decided = Decided(
@@ -63,6 +64,8 @@ class Toggles(Composite):
         exact = stamps.exact.spare(count)
         kept = stamps.ids.spare(len(names.data) + ID_UNIT * count)
         used = Used(arena.used, stamps.exact.count, stamps.ids.count // ID_UNIT, 0)
+        if len(kept) // ID_UNIT > HANDLE:
+            raise OverflowError("more than 8 GiB of event ids")
         while True:
             used = Used(*decide_all(self._rows(), exact, kept, events, decided, used))
             arena.used = used.entries

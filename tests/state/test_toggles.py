@@ -1,11 +1,16 @@
 """Switches are decided by the greatest (ts, id), and say how they stood."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
+from numpy.typing import NDArray
 
 from feedgen.state.returning import RETURNED
+from feedgen.state.searching import ABSENT, places_of
 from feedgen.state.stamps import Stamps
 from feedgen.state.toggles import Toggles
 from tests.worlds import batch_sizes, batches
@@ -150,3 +155,28 @@ def test_what_is_on_both_ways_is_marked(found: list[tuple[int, int, bool]], at_o
             marked = (toggles.returned[row] >= RETURNED).tolist()
             assert marked == [toggles.is_on(other, one) for other in values[row].tolist()]
             assert all(name == ("" if bulk else f"{ts:.1f}") for _, _, ts, name in toggles.entries(one))
+
+
+@njit
+def _places(values: NDArray[np.int32], starts: Any, counts: Any, wanted: Any, into: NDArray[np.int64]) -> None:
+    places_of(values, starts, counts, wanted, into)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sets(st.integers(0, 70), max_size=40), st.integers(0, 70)), max_size=30))
+def test_many_rows_are_searched_at_once(found: list[tuple[set[int], int]]) -> None:
+    rows, wanted = [sorted(row) for row, _ in found], np.array([one for _, one in found], np.int32)
+    counts = np.array([len(row) for row in rows], np.int32)
+    starts, places = np.cumsum(counts, dtype=np.int64) - counts, np.empty(len(rows), np.int64)
+    _places(np.array([one for row in rows for one in row], np.int32), starts, counts, wanted, places)
+    for row, one, start, place in zip(rows, wanted.tolist(), starts.tolist(), places.tolist(), strict=True):
+        assert place == (start + row.index(one) if one in row else ABSENT)
+
+
+def test_more_ids_than_a_handle_can_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedgen.state.toggles.HANDLE", 20)
+    toggles = Toggles()
+    decide(toggles, [(0, right, True, 1.0, f"event {right}") for right in range(5)])
+    with pytest.raises(OverflowError, match="event ids"):
+        decide(toggles, [(0, right, True, 2.0, f"event {right + 5}") for right in range(9)])
+    assert toggles.ons(0).tolist() == [0, 1, 2, 3, 4]

@@ -29,7 +29,7 @@ class Kept(NamedTuple):
 
 
 def room_to_keep(places: int, columns: int) -> Kept:
-    """With nothing in it. For PLACES and a hundred columns 30 MB, of which only what is used is memory."""
+    """With nothing in it. For PLACES and a hundred columns 30 MB a thread."""
     shape = places, columns
     return Kept(np.zeros(places, np.int64), np.empty((places, CODES - 1), np.int32), np.empty(shape, np.float32))
 
