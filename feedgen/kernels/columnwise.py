@@ -18,6 +18,6 @@ def columns_of(rows: NDArray[np.float32], first: int, count: int, into: NDArray[
     else:  # the last block of a side may go over some of the one before it again
         for block in range(0, count, SIDE):
             at = min(block, count - SIDE)
-            for part_ in range(0, inputs, SIDE):
-                turn(rows, first + at, min(part_, inputs - SIDE), into, at)
+            for left in range(0, inputs, SIDE):
+                turn(rows, first + at, min(left, inputs - SIDE), into, at)
     into[:, count:] = 0.0
