@@ -24,13 +24,14 @@ from feedgen.events import Event
 from feedgen.learning import evaluation, history, judging, report
 from feedgen.learning.dataset import Made, kind_of
 from feedgen.learning.history import History
-from feedgen.learning.kept import Kept, job_of, put_whole
+from feedgen.learning.kept import Kept, job_of
 from feedgen.learning.replay import Replayed, Scorer, ranking_by, work_of
 from feedgen.learning.replay import replay as replayed_by
 from feedgen.learning.teaching import Taught, teach
 from feedgen.models.definitions import definitions
 from feedgen.models.model import Model, read_model
 from feedgen.models.registry import told
+from feedgen.ondisk import put_whole
 
 _PROCESSES: Final = 4
 _HOUR_S: Final = 3_600.0

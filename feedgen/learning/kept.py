@@ -4,7 +4,6 @@ Of each piece that is done there is a record, which names the files of the piece
 are written beside and renamed, the record last; so what is recorded is whole, and what is not is done again.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -15,11 +14,10 @@ import msgspec
 from feedgen.config import Settings
 from feedgen.learning.history import History
 from feedgen.learning.spans import Begin, cut, each_piece
+from feedgen.ondisk import WRITING, put_whole
 
 _JOB: Final = "job"
 _DONE: Final = ".done"
-WRITING: Final = ".writing"
-"""How files end that are not whole yet."""
 _SOURCES: Final = Path(__file__).parent.parent
 
 
@@ -118,13 +116,6 @@ def each_kept(
     todo = [pieces[number] for number in left]
     each_piece(begin, shared, todo, processes, on_result, lambda count: on_progress(before + count, len(places)))
     return found
-
-
-def put_whole(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}{WRITING}")
-    beside.write_bytes(data)
-    beside.replace(path)
 
 
 def _digest(path: Path) -> str:

@@ -15,6 +15,7 @@ from feedgen.learning.judging import Judged
 from feedgen.learning.kept import Kept, each_kept, job_of
 from feedgen.learning.replayer import LINES, Replayer, Task
 from feedgen.models.model import Model
+from feedgen.ondisk import sync_folder, whole
 
 _GZIP: Final = ".gz"
 _NEVER_MS: Final = 1e9
@@ -68,11 +69,12 @@ def replay(
         processes=1 if task.learns else processes, on_progress=on_progress, kept=kept, say=say,
     )  # fmt: skip
     if dump is not None and folder is not None:
-        with (folder / "whole").open("wb") as file:
+        with whole(folder / "whole") as file:
             for part in sorted(folder.glob(f"*{LINES}")):
                 with part.open("rb") as opened:
                     copyfileobj(opened, file)  # gzip files one after the other are a gzip file
         (folder / "whole").replace(dump)
+        sync_folder(dump.parent)
         rmtree(work_of(dump))
     judged, foreseen = Judged(), list[Foreseen]()
     for of_piece, foreseen_of_piece in each:
