@@ -42,8 +42,6 @@ def at_work(dump: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _need_place(dump: Path, folder: Path) -> None:
-    if not dump.parent.is_dir():
-        raise ForefeedError(f"{dump.parent}: no such folder; make it, or name another --dump")
     if dump.exists() and not dump.is_file():
         raise ForefeedError(f"{dump} is no file that a dump could take the place of; name another --dump")
     if folder.exists() and not _own(folder):
