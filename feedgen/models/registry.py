@@ -143,7 +143,7 @@ class Registry:
         if not NAME.fullmatch(name):
             raise ModelError(f"{name!r} is no version's name; feedgen models list shows them")
         if not (self.folder / name).is_dir():
-            raise ModelError(f"there is no version {name} in {self.folder}; feedgen models list shows those there are")
+            raise ModelError(f"{name}: there is no such version in {self.folder}; feedgen models list shows them")
         return self.folder / name
 
 
