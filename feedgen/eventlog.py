@@ -390,10 +390,11 @@ async def _insist(
     """What the statement gives as soon as no other process is in its way; tried for `for_s` unless called off."""
     deadline = asyncio.get_running_loop().time() + for_s
     while True:
+        last = called_off()  # asked before: who was in the way of a try that began earlier may have gone
         try:
             return await connection.exec_driver_sql(statement)
         except DBAPIError as error:
-            if "locked" not in str(error.orig) or called_off() or asyncio.get_running_loop().time() > deadline:
+            if "locked" not in str(error.orig) or last or asyncio.get_running_loop().time() > deadline:
                 raise
         await asyncio.sleep(_POLL_S)
 
