@@ -84,11 +84,12 @@ def holds_log(settings: config.Log, data_dir: Path) -> bool:
 
     Raises LogError if there can be none, `data_dir` being a file.
     """
-    _need_folder(data_dir)
+    need_folder(data_dir)
     return bool(settings.url) or (data_dir / SQLITE_NAME).exists()
 
 
-def _need_folder(data_dir: Path) -> None:
+def need_folder(data_dir: Path) -> None:
+    """Raises LogError where a data folder can neither be nor be made, a file being there."""
     if data_dir.exists() and not data_dir.is_dir():
         raise LogError(f"{data_dir} is not a folder; --data names the folder of the event log")
 
@@ -121,7 +122,7 @@ class EventLog:
         """The log at `settings.url`, or else in `data_dir`; folder and table are made where missing."""
         url = _url(settings.url, data_dir)
         if not settings.url:
-            _need_folder(data_dir)
+            need_folder(data_dir)
         name = url.render_as_string(hide_password=True) if settings.url else str(url.database)
         # TypeError, ValueError: how drivers refuse a URL argument nobody knows, and a path with NUL.
         with _clear(name, TypeError, ValueError, sqlite3.Error):

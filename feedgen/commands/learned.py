@@ -51,7 +51,9 @@ def train(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Move the version that ranks on by what came since, not train anew.")
     ] = False,
-    rows: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the training rows there (Parquet).")] = None,
+    rows: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Keep the training rows there (Parquet).")
+    ] = None,
     processes: ProcessesOption = None,
     config_path: ConfigOption = None,
     data: DataOption = None,

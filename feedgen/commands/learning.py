@@ -18,7 +18,7 @@ from feedgen.commands.engine import Counting, need_data
 from feedgen.commands.modelling import registry_of
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError, ModelError
-from feedgen.eventlog import EventLog
+from feedgen.eventlog import EventLog, need_folder
 from feedgen.events import Event
 from feedgen.learning import evaluation, history, judging, report
 from feedgen.learning.dataset import Made, kind_of
@@ -67,6 +67,7 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
     """
     if asked.scorer == "formula":
         raise ModelError("the formula is configured, not learnt; name another --scorer")
+    need_folder(asked.data_dir)
     with terminable(), ExitStack() as stack:
         past = _read(asked)
         end = past.events[-1].ts + 1.0 if until is None else until

@@ -76,6 +76,8 @@ def test_the_log_of_a_data_folder_is_replayed_as_its_file_is(feedgen: Feedgen, t
         (("evaluate", "e.jsonl", *SPAN, "--scorer", "formula", "--plots", "e.jsonl"), 2, "'e.jsonl' is a file"),
         (("train", "e.jsonl", "--scorer", "formula"), 1, "not learnt"),
         (("train", "--data", "d"), 1, "no event log in d"),
+        (("train", "e.jsonl", "--data", "empty.jsonl"), 1, "empty.jsonl is not a folder; --data names"),
+        (("train", "e.jsonl", "--rows", "empty.jsonl"), 2, "'empty.jsonl' is a file"),
         (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "no/such/file"), 2, "no/such: no such folder"),
         (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "/dev/null"), 1, "/dev/null is no file"),
         (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "mine"), 1, "mine.work is in the way"),
