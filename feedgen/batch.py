@@ -118,25 +118,17 @@ class BatchMaker:
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         """A feed each, the error for one that failed, and what was counted (Pipeline.counted). `AT_ONCE` at most."""
-        try:
-            return self._made(viewers, line_up, epoch, now)
-        except BaseException:
-            self._chooser.forget()
-            raise
-
-    def _made(
-        self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
-    ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         settings, scratch = self._settings, self._scratch
         staged = bool(line_up.versions or line_up.missing)
         room = scratch.room(len(viewers), settings.feed.items, staged=staged)
-        tally = self._chooser.choose(viewers, self._ranker.heads(line_up), epoch, now, room.picked)
-        if staged:
-            self._rescore(line_up, viewers, room.picked, now)
         generation = Generation(epoch.watermark, round(now * 1000))
         keys = keys_of(self._state, settings, viewers, generation)
-        source, slots, mixing = self._chooser.source(epoch), self._chooser.marks().slot, mixing_of(settings, now)
-        arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
+        with self._chooser as chooser:
+            tally = chooser.choose(viewers, self._ranker.heads(line_up), epoch, now, room.picked)
+            if staged:
+                self._rescore(line_up, viewers, room.picked, now)
+            source, slots, mixing = chooser.source(epoch), chooser.marks().slot, mixing_of(settings, now)
+            arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
         scratch.keep(arena)
         return self._bulks(generation, room.picked, room.packed, arena), _counted(tally)
 

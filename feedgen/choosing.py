@@ -5,6 +5,8 @@ Several threads may choose at once; each has its own scratch.
 
 import threading
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,8 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
 
 
 class Chooser:
-    """Chooses for viewers given by dense index."""
+    """Chooses for viewers given by dense index. As a context, around all that uses its marks: a kernel that stops
+    half-way, for want of memory, leaves them behind, and what fails inside has the next batch begin with clean ones."""
 
     def __init__(self, state: State, settings: Settings) -> None:
         self._state = state
@@ -66,15 +69,17 @@ class Chooser:
         state = self._state
         return self._scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
 
-    def forget(self) -> None:
-        """After a kernel that stopped half-way, for want of memory, and left its marks behind."""
-        self._scratch = _Scratch()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._scratch = _Scratch()
 
     def choose(self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float, into: Picked) -> Tally:
-        """Fill `into` with the best candidates by `heads`, as many as it has room for; what was counted on the way.
-
-        Call `forget` if it raises.
-        """
+        """Fill `into` with the best candidates by `heads`, as many as it has room for; what was counted on the way."""
         tally = Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
         columns, rules = self.columns_at(epoch), rules_of(self._state, self._settings, now)
         scoring = self._scoring(heads, into.posts.shape[1])

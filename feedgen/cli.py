@@ -19,7 +19,7 @@ import uvloop
 from feedgen import __version__, config
 from feedgen.commands import learned
 from feedgen.commands.console import Terminated, one_line, to_stderr
-from feedgen.commands.options import ConfigOption, DataOption, NowOption, parse_now
+from feedgen.commands.options import ConfigOption, DataOption, NowOption, later_written, parse_now
 from feedgen.commands.options import settings_of as _settings
 from feedgen.errors import ConfigError, ForefeedError
 
@@ -240,9 +240,14 @@ def schedule_replay_(
     begin: Annotated[float, typer.Option("--from", metavar="T1", parser=parse_now, help="Where the period begins.")],
     until: Annotated[float, typer.Option("--until", metavar="T2", parser=parse_now, help="Where it ends.")],
     budget: Annotated[float, typer.Option("--budget", min=0.1, max=1_000, help="Generations per login, in the mean.")],
-    dump: Annotated[Path | None, typer.Option(metavar="FILE", help="Write each generation there, a line each.")] = None,
+    dump: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", callback=later_written, help="Write each generation there, a line each."),
+    ] = None,
     eviction: Annotated[bool, typer.Option("--eviction", help="Also compare evictions: LRU, ours, Belady's.")] = False,
-    curve: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the hit rate over budgets there.")] = None,
+    curve: Annotated[
+        Path | None, typer.Option(metavar="PNG", callback=later_written, help="Draw the hit rate over budgets there.")
+    ] = None,
     config_path: ConfigOption = None,
 ) -> None:
     """Say how a period's logins would have been met: learn from before T1, replay T1 to T2 with a virtual clock.

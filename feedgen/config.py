@@ -5,6 +5,7 @@ an unknown key, a wrong type or an impossible value stops the start with the key
 """
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -449,8 +450,17 @@ def _readable(message: str) -> str:
     what = what.replace("Expected `str | object`", "Expected a column's name or a mapping with `column` or `value`")
     if "unknown field `" in what:
         key = what.split("`")[1]
-        return f"unknown key `{f'{path}.{key}' if path else key}`"
+        return f"unknown key `{f'{path}.{key}' if path else key}`{_alike(key, path)}"
     return f"`{path}`: {what}" if path else what
+
+
+def _alike(key: str, path: str) -> str:
+    """What was meant by a key that is not there, where one is like it."""
+    known: Any = msgspec.to_builtins(Settings())
+    for step in filter(None, path.split(".")):
+        known = known.get(step) if isinstance(known, dict) else None
+    close = get_close_matches(key, known or (), 1)
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def load(path: Path | None = None) -> Settings:

@@ -84,9 +84,14 @@ def holds_log(settings: config.Log, data_dir: Path) -> bool:
 
     Raises LogError if there can be none, `data_dir` being a file.
     """
+    need_folder(data_dir)
+    return bool(settings.url) or (data_dir / SQLITE_NAME).exists()
+
+
+def need_folder(data_dir: Path) -> None:
+    """Raises LogError where a data folder can neither be nor be made, a file being there."""
     if data_dir.exists() and not data_dir.is_dir():
         raise LogError(f"{data_dir} is not a folder; --data names the folder of the event log")
-    return bool(settings.url) or (data_dir / SQLITE_NAME).exists()
 
 
 class Appended(NamedTuple):
@@ -116,6 +121,8 @@ class EventLog:
     async def open(cls, settings: config.Log, data_dir: Path) -> Self:
         """The log at `settings.url`, or else in `data_dir`; folder and table are made where missing."""
         url = _url(settings.url, data_dir)
+        if not settings.url:
+            need_folder(data_dir)
         name = url.render_as_string(hide_password=True) if settings.url else str(url.database)
         # TypeError, ValueError: how drivers refuse a URL argument nobody knows, and a path with NUL.
         with _clear(name, TypeError, ValueError, sqlite3.Error):
@@ -384,10 +391,11 @@ async def _insist(
     """What the statement gives as soon as no other process is in its way; tried for `for_s` unless called off."""
     deadline = asyncio.get_running_loop().time() + for_s
     while True:
+        last = called_off()  # asked before: who was in the way of a try that began earlier may have gone
         try:
             return await connection.exec_driver_sql(statement)
         except DBAPIError as error:
-            if "locked" not in str(error.orig) or called_off() or asyncio.get_running_loop().time() > deadline:
+            if "locked" not in str(error.orig) or last or asyncio.get_running_loop().time() > deadline:
                 raise
         await asyncio.sleep(_POLL_S)
 
@@ -416,4 +424,6 @@ def _reason(error: Exception) -> str:
         return f"the disk is full ({text}); free some space and run this again: what was acknowledged is kept"
     if "is locked" in text or "lock timeout" in text:
         return f"another process kept it locked for longer than log.busy_timeout_s ({text})"
+    if "not a database" in text or "malformed" in text:
+        return f"{text}; put a backup of the file in its place, or name another --data"
     return text

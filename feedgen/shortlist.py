@@ -57,26 +57,20 @@ class Shortlister:
 
     def make(self, viewer: int, line_up: LineUp, now: float) -> Shortlist:
         """O(candidates + what their features and signals cost)."""
-        try:
-            return self._made(viewer, line_up, now)
-        except BaseException:
-            self._chooser.forget()
-            raise
-
-    def _made(self, viewer: int, line_up: LineUp, now: float) -> Shortlist:
         settings, context, who = self._settings, self._context(viewer, now), np.array([viewer])
         all_of_them = _room(max(settings.selection.fetch_cap, settings.feed.items))
-        self._chooser.choose(who, self._ranker.heads(line_up), context.epoch, now, all_of_them)
-        every = int(all_of_them.counts[0])
-        best = min(every, settings.feed.items)
-        parts = {name: part[:, :best] for name, part in all_of_them._asdict().items() if name != "counts"}
-        picked = Picked(np.array([best]), **parts)
-        posts, features = picked.posts[0], picked.features[0]
-        picked.scores[0] = self._ranker.rescored(line_up, context, posts, features, picked.scores[0].copy())
         generation = Generation(context.epoch.watermark, round(now * 1000))
         keys = keys_of(self._state, settings, who, generation)
-        mixing, slots = mixing_of(settings, now), self._chooser.marks().slot
-        ranked, feed = mixed(self._chooser.source(context.epoch), slots, mixing, picked, keys[0])
+        with self._chooser as chooser:
+            chooser.choose(who, self._ranker.heads(line_up), context.epoch, now, all_of_them)
+            every = int(all_of_them.counts[0])
+            best = min(every, settings.feed.items)
+            parts = {name: part[:, :best] for name, part in all_of_them._asdict().items() if name != "counts"}
+            picked = Picked(np.array([best]), **parts)
+            posts, features = picked.posts[0], picked.features[0]
+            picked.scores[0] = self._ranker.rescored(line_up, context, posts, features, picked.scores[0].copy())
+            source, slots, mixing = chooser.source(context.epoch), chooser.marks().slot, mixing_of(settings, now)
+            ranked, feed = mixed(source, slots, mixing, picked, keys[0])
         return Shortlist(
             context,
             feed.posts,

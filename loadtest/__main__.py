@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
+from feedgen.commands.options import later_written
+
 try:
     from loadtest.main_job import measure as measure_main_job
     from loadtest.readers import Plan, read_pages
@@ -21,6 +23,7 @@ except ModuleNotFoundError as missing:
     ) from None
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+JsonOption = Annotated[Path | None, typer.Option("--json", callback=later_written, help="Also write the result here.")]
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def pages(
     items: Annotated[int, typer.Option(min=1, max=1_000, help="Items per page.")] = 20,
     depth: Annotated[float, typer.Option(min=1.0, max=100.0, help="Mean pages per visit.")] = 2.5,
     seed: Annotated[int, typer.Option()] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Closed-loop page reads: viewers by Zipf, visits that page on, every body checked. Prints one JSON object."""
     if not _is_loopback(host):
@@ -74,10 +77,7 @@ def pages(
     except OSError as error:
         print(f"loadtest: nobody answers at {host}:{port}: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    result = json.dumps({"connections": connections, "seconds": round(tally.seconds, 2), **tally.report()})
-    print(result)
-    if json_file is not None:
-        json_file.write_text(result + "\n")
+    _print({"connections": connections, "seconds": round(tally.seconds, 2), **tally.report()}, json_file)
     if tally.failures or not tally.latencies_s:
         print("loadtest: there were failures; see the JSON", file=sys.stderr)
         raise typer.Exit(1)
@@ -89,15 +89,12 @@ def main_job(
     rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Of reading, per round.")] = 5.0,
     connections: Annotated[int, typer.Option(min=1, max=1_000)] = 16,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Import, generate, serve and read a seeded network with real processes. Prints one JSON object."""
     with _failing(RuntimeError, OSError):
         figures = measure_main_job(viewers, rounds, seconds, connections, _tell)
-    result = json.dumps(figures)
-    print(result)
-    if json_file is not None:
-        json_file.write_text(result + "\n")
+    _print(figures, json_file)
 
 
 @app.command("serve", epilog="Example: loadtest serve --viewers 20000 --rounds 5 --json serve.json --plot serve.png")
@@ -109,8 +106,10 @@ def serve(
     seconds: Annotated[float, typer.Option(min=1, max=600, help="Of load, per server and round.")] = 4.0,
     connections: Annotated[int, typer.Option(min=1, max=1_000)] = 32,
     drawn: Annotated[int, typer.Option(min=1_000, max=5_000_000, help="Requests drawn ahead, sent in turn.")] = 200_000,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
-    plot_file: Annotated[Path | None, typer.Option("--plot", help="Also draw it here, as PNG.")] = None,
+    json_file: JsonOption = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", callback=later_written, help="Also draw it here, as PNG.")
+    ] = None,
 ) -> None:
     """Our fast lane, our ordinary path, nginx, Redis and FastAPI side by side. Prints one JSON object.
 
@@ -140,7 +139,7 @@ def generate(
     batch: Annotated[int, typer.Option(min=1, max=10_000, help="Viewers per call.")] = 64,
     peers: Annotated[bool, typer.Option(help="Measure PostgreSQL and Redis too.")] = True,
     stages: Annotated[int, typer.Option(min=1, max=2, help="2: trees score the best of stage one anew.")] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Feeds a second of one caller, beside a SQL query and Redis sorted sets merged on read. Prints one JSON object.
 
@@ -160,7 +159,7 @@ def signals(
     viewers: Annotated[int, typer.Option(min=64, max=1_000_000, help="Of the network.")] = 4_000,
     followees: Annotated[int, typer.Option(min=1, max=10_000, help="Of each viewer.")] = 500,
     posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.85,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Processor time of the signals of a viewer's best 500 candidates, and of a feed with one stage and with two."""
     from feedgen.errors import ModelError
@@ -179,7 +178,7 @@ def beside(
     seconds: Annotated[float, typer.Option(min=0.2, max=600, help="Of each part, per round.")] = 5.0,
     rounds: Annotated[int, typer.Option(min=1, max=100)] = 5,
     batch: Annotated[int, typer.Option(min=1, max=10_000, help="Viewers generated per call.")] = 16,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Latency of page reads with and without a thread of the server that generates without pause. Prints JSON."""
     from loadtest.beside_bench import Plan as Beside
@@ -210,7 +209,7 @@ def restart(
     live: Annotated[int, typer.Option(min=1, max=100_000, help="Events a second beside the second snapshot.")] = 1_000,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Reads, warm and cold.")] = 3,
     seed: Annotated[int, typer.Option()] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """A large state in memory, written as a snapshot, and read back. Prints one JSON object.
 
@@ -229,7 +228,7 @@ def rank(
     followees: Annotated[float, typer.Option(min=1, max=10_000, help="Of each viewer, in the mean.")] = 80.0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 7,
     processes: Annotated[int, typer.Option(min=1, max=64)] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Models trained on a synthetic network's log: NDCG@20 beside the order by true expected worth. Prints JSON."""
     from feedgen.config import Settings
@@ -249,7 +248,7 @@ def fold(
     days: Annotated[int, typer.Option(min=2, max=365)] = 30,
     warm_share: Annotated[float, typer.Option(min=0, max=0.99, help="Events folded first, unmeasured.")] = 0.5,
     batch_events: Annotated[int, typer.Option(min=1, max=100_000, help="Events folded together.")] = 5_000,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Events folded a second on one core, an epoch each second included, the log not. Prints one JSON object."""
     from loadtest.fold_bench import Plan as Folding
@@ -287,7 +286,7 @@ def hostile(
     slow: Annotated[int, typer.Option(min=0, max=10_000, help="Connections that ask and do not read.")] = 100,
     odd: Annotated[int, typer.Option(min=0, max=100_000_000, help="Odd requests.")] = 1_000_000,
     odd_seconds: Annotated[float, typer.Option(min=1, max=36_000, help="For them, at most.")] = 400.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """A server of its own under half-open connections, slow readers, floods of misses, odd requests. Prints JSON."""
     with _failing(RuntimeError, OSError, ModuleNotFoundError):
@@ -313,8 +312,10 @@ def _is_loopback(host: str) -> bool:
 def _read_names(path: Path) -> list[str]:
     try:
         names = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path}: {error}") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{path} is no file of viewer ids, one a line") from None
     if not names:
         raise typer.BadParameter(f"{path} names no viewer")
     return names

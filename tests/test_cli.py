@@ -101,7 +101,7 @@ def test_one_percent_broken_lines_are_listed_and_the_rest_is_kept(feedgen: Feedg
         (["import", "a", "--dta", "x"], 2, "feedgen: No such option: --dta"),
         (["import", "a", "--config", "none.yaml"], 2, "feedgen: none.yaml: no such file (--config)"),
         (["import", "a", "--config", "bad.yaml"], 2, "feedgen: bad.yaml: `feed.items`: Expected `int` >= 1"),
-        (["import", "broken", "--data", "file"], 1, "feedgen: event log file/events.sqlite:"),
+        (["import", "broken", "--data", "file"], 1, "feedgen: file is not a folder; --data names the folder"),
         (["import", "broken"], 1, "feedgen: broken: no line of 2 could be read as an event"),
         (
             ["import", "cut.gz"],

@@ -79,7 +79,8 @@ def test_an_impossible_number_names_its_path(wrong: float) -> None:
     ("text", "named"),
     [
         ("colour: red", "unknown key `colour`"),
-        ("cache: {max_byte: 5}", "unknown key `cache.max_byte`"),
+        ("cache: {max_byte: 5}", "unknown key `cache.max_byte`; did you mean `max_bytes`?"),
+        ("feeed: {items: 5}", "unknown key `feeed`; did you mean `feed`?"),
         ("cache: 5", "`cache`"),
         ("server: {port: 65536}", "`server.port`"),
         ("server: {port: 80.5}", "`server.port`"),

@@ -158,12 +158,12 @@ async def refused(data_dir: Path) -> str:
 
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "events.sqlite").write_text("these are not the events you are looking for " * 40)
-    assert "file is not a database" in await refused(tmp_path)
+    assert "file is not a database; put a backup of the file in its place" in await refused(tmp_path)
 
 
 async def test_folders_that_cannot_hold_a_log(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "File exists" in await refused(tmp_path / "file")
+    assert "file is not a folder; --data names" in await refused(tmp_path / "file")
     (tmp_path / "events.sqlite").mkdir()
     assert "unable to open database file" in await refused(tmp_path)
     assert "null " in await refused(tmp_path / "nul\0")

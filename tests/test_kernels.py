@@ -185,6 +185,36 @@ def test_neither_the_size_of_batches_nor_another_thread_changes_a_byte(found: li
     assert made[-1] == whole
 
 
+@pytest.mark.parametrize("kernel", ["choosing.select", "batch.mix", "shortlist.mixed"])
+def test_a_kernel_that_stops_half_way_leaves_no_marks(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    story, dirty = Story(), list[NDArray[Any]]()
+    for number in range(30):
+        story.tell("me", "follow", f"friend{number}", days=9)
+        story.tell(f"friend{number}", "post", f"p{number}", days=number / 10)
+    pipeline, me = story.pipeline, story.state.users.find("me")
+    assert me is not None
+    marks = pipeline._batches._chooser.marks
+    whole, posts = pipeline.generate(["me"], NOW), pipeline.shortlist(me, NOW).posts.tolist()
+
+    def stop(*_: object) -> None:
+        for part in marks():
+            part += 1
+            dirty.append(part)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"feedgen.{kernel}", stop)
+        if kernel != "shortlist.mixed":
+            assert isinstance(pipeline.generate(["me"], NOW)[0], MemoryError)
+        else:
+            with pytest.raises(MemoryError):
+                pipeline.shortlist(me, NOW)
+    assert len(dirty) == len(marks())
+    assert not any(np.shares_memory(part, used) for part, used in zip(marks(), dirty, strict=True))
+    assert pipeline.generate(["me"], NOW) == whole
+    assert pipeline.shortlist(me, NOW).posts.tolist() == posts
+
+
 def test_a_batch_larger_than_what_is_held_at_once_and_one_that_grows() -> None:
     story = Story()
     people = [f"v{number}" for number in range(40)]

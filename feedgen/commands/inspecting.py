@@ -29,8 +29,9 @@ async def explain(settings: Settings, data_dir: Path, viewer: str, item: str | N
     clock = DomainClock(time.time() if now is None else now)
     async with open_engine(settings, data_dir, clock, until_ts=now) as engine:
         answer = FeedExplainer(engine.state, engine.pipeline).explain(viewer, clock(), item)
+        known = engine.state.users.find(viewer) is not None
     if answer is None:
-        raise ForefeedError(f"not in the log (up to --now): viewer {viewer}" + (f" or post {item}" if item else ""))
+        raise ForefeedError(f"not in the log (up to --now): {f'post {item}' if known else f'viewer {viewer}'}")
     put_json(answer)
 
 

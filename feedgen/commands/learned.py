@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedgen.commands.options import ConfigOption, DataOption, parse_now, settings_of
+from feedgen.commands.options import ConfigOption, DataOption, later_written, parse_now, settings_of
 
 EventsArgument = Annotated[
     str, typer.Argument(metavar="EVENTS", help="A JSON Lines file of events, plain or gzip; - for stdin.")
@@ -51,7 +51,9 @@ def train(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Move the version that ranks on by what came since, not train anew.")
     ] = False,
-    rows: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the training rows there (Parquet).")] = None,
+    rows: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Keep the training rows there (Parquet).")
+    ] = None,
     processes: ProcessesOption = None,
     config_path: ConfigOption = None,
     data: DataOption = None,
@@ -74,7 +76,9 @@ def replay(
     begin: BeginOption,
     until: EndOption,
     scorer: ScorerOption = None,
-    dump: Annotated[Path | None, typer.Option(metavar="FILE", help="Write each feed there, a line each.")] = None,
+    dump: Annotated[
+        Path | None, typer.Option(metavar="FILE", callback=later_written, help="Write each feed there, a line each.")
+    ] = None,
     version: VersionOption = None,
     processes: ProcessesOption = None,
     config_path: ConfigOption = None,
@@ -99,9 +103,15 @@ def evaluate(
     until: EndOption,
     events: LogArgument = None,
     scorer: ScorerOption = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON there, not to stdout.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with everything there.")] = None,
-    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw pictures (PNG) there.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", callback=later_written, help="Write the JSON there, not to stdout.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", callback=later_written, help="Write a page with everything there.")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Draw pictures (PNG) there.")
+    ] = None,
     version: VersionOption = None,
     processes: ProcessesOption = None,
     config_path: ConfigOption = None,

@@ -4,11 +4,10 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
@@ -19,18 +18,20 @@ from feedgen.commands.engine import Counting, need_data
 from feedgen.commands.modelling import registry_of
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError, ModelError
-from feedgen.eventlog import EventLog
+from feedgen.eventlog import EventLog, need_folder
 from feedgen.events import Event
 from feedgen.learning import evaluation, history, judging, report
 from feedgen.learning.dataset import Made, kind_of
 from feedgen.learning.history import History
-from feedgen.learning.kept import Kept, job_of, put_whole
-from feedgen.learning.replay import Replayed, Scorer, ranking_by, work_of
+from feedgen.learning.kept import Kept, job_of
+from feedgen.learning.replay import Replayed, Scorer, ranking_by
 from feedgen.learning.replay import replay as replayed_by
 from feedgen.learning.teaching import Taught, teach
+from feedgen.learning.work import at_work, work_of
 from feedgen.models.definitions import definitions
 from feedgen.models.model import Model, read_model
 from feedgen.models.registry import told
+from feedgen.ondisk import put_whole
 
 _PROCESSES: Final = 4
 _HOUR_S: Final = 3_600.0
@@ -66,6 +67,7 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
     """
     if asked.scorer == "formula":
         raise ModelError("the formula is configured, not learnt; name another --scorer")
+    need_folder(asked.data_dir)
     with terminable(), ExitStack() as stack:
         past = _read(asked)
         end = past.events[-1].ts + 1.0 if until is None else until
@@ -85,7 +87,7 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
 
 def replay(asked: Asked, begin: float, until: float, *, version: str | None, dump: Path | None) -> None:
     """Replay the logins of [begin, until), and say how good the orders were. Raises as `train`, and WorkerFailed."""
-    with terminable():
+    with terminable(), at_work(dump, _say) if dump is not None else nullcontext():
         period = _Period(asked, begin, until, version, dump)
         found = period.replayed(foresee=False)
         with period.timed("judging"), Reporter("judging"):
@@ -169,13 +171,9 @@ class _Period:
     def _taught(self, dump: Path) -> Taught:
         """With the dump's own folder of work: rows and model that were made there before are taken."""
         asked, (begin, _) = self._asked, self._span
-        kept = Kept(work_of(dump))
+        kept = Kept(work_of(dump) / "model")
         job = job_of(History(self._past.events[: self._past.at(begin)]), asked.settings, "model", begin, asked.scorer)
-        if kept.folder.exists() and kept.job != job:
-            _say(f"{kept.folder}: what is there is of other events, settings or sources; beginning anew")
-            rmtree(kept.folder)
-        kept.folder.mkdir(exist_ok=True)
-        kept.begin(job)
+        kept.begin_anywhere(job, _say)
         if (made := kept.result("model", Made)) is not None:
             _say(f"{kept.folder}: the model was trained before")
             return Taught(read_model(kept.folder), made)

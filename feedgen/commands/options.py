@@ -34,6 +34,18 @@ def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
+def later_written(path: Path | None) -> Path | None:
+    """Of a file that is written at the end: refused now where it cannot be, not after hours of work.
+
+    Raises typer.BadParameter.
+    """
+    if path is not None and path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file")
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"{path.parent}: no such folder; make it first")
+    return path
+
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="PATH", help="Settings file.  [default: ./config.yaml if there is one]"),

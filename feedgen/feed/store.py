@@ -143,7 +143,7 @@ class SqliteFeedStore:
         try:
             await asyncio.to_thread(_prepare_file, path, busy_timeout_s)
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}") from None
+            raise StoreError(f"{path}: {_reason(error)}") from None
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=str(path)),
             # IMMEDIATE: a writer takes its place in the line when it begins, so it cannot be refused halfway.
@@ -256,7 +256,7 @@ class SqliteFeedStore:
         try:
             yield
         except DBAPIError as error:
-            raise StoreError(f"{self._path}: {error.orig}") from None
+            raise StoreError(f"{self._path}: {_reason(error.orig)}") from None
         except SQLAlchemyError as error:
             raise StoreError(f"{self._path}: {' '.join(str(error).split())}") from None
 
@@ -269,6 +269,14 @@ def _prepare_file(path: Path, busy_timeout_s: float) -> None:
     """
     with closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _reason(error: object) -> str:
+    """The database's, and what to do."""
+    text = str(error)
+    if "not a database" in text or "malformed" in text:
+        return f"{text}; move it away, and feeds are made anew"
+    return f"{text}; free some space" if "is full" in text else text
 
 
 def _prepare(connection: Any, _record: object) -> None:

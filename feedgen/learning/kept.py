@@ -4,10 +4,10 @@ Of each piece that is done there is a record, which names the files of the piece
 are written beside and renamed, the record last; so what is recorded is whole, and what is not is done again.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,11 +15,11 @@ import msgspec
 from feedgen.config import Settings
 from feedgen.learning.history import History
 from feedgen.learning.spans import Begin, cut, each_piece
+from feedgen.ondisk import WRITING, put_whole
 
 _JOB: Final = "job"
-_DONE: Final = ".done"
-WRITING: Final = ".writing"
-"""How files end that are not whole yet."""
+DONE: Final = ".done"
+"""How records end of pieces that are done."""
 _SOURCES: Final = Path(__file__).parent.parent
 
 
@@ -52,7 +52,7 @@ class Kept:
     """The pieces of one job that are done, by name, in a folder. One process writes."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder`: is there."""
+        """`folder`: is there when something is begun, put or asked for, unless the method says otherwise."""
         self.folder = folder
 
     @property
@@ -66,20 +66,28 @@ class Kept:
         for path in self.folder.glob(f"*{WRITING}"):
             path.unlink(missing_ok=True)
         if self.job != job:
-            for path in self.folder.glob(f"*{_DONE}"):
+            for path in self.folder.glob(f"*{DONE}"):
                 path.unlink()
         put_whole(self.folder / _JOB, job.encode() + b"\n")
+
+    def begin_anywhere(self, job: str, say: Callable[[str], None]) -> None:
+        """The same, in a folder that need not be there; if it is of another job `say` is told, and nothing stays."""
+        if self.folder.exists() and self.job != job:
+            say(f"{self.folder}: what is there is of other events, settings or sources; beginning anew")
+            rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.begin(job)
 
     def put(self, name: str, files: Sequence[Path], result: Any) -> None:
         """The piece is done; `files` are in the folder. Raises OSError."""
         digests = {path.name: _digest(path) for path in files}
         record = {"files": digests, "result": result}
-        put_whole(self.folder / f"{name}{_DONE}", msgspec.json.encode(record))
+        put_whole(self.folder / f"{name}{DONE}", msgspec.json.encode(record))
 
     def result(self, name: str, kind: Any) -> Any | None:
         """What the piece gave, as `kind`; None where it is not done, or a file of it is not what it was. O(bytes)."""
         try:
-            record = msgspec.json.decode((self.folder / f"{name}{_DONE}").read_bytes(), type=_Record)
+            record = msgspec.json.decode((self.folder / f"{name}{DONE}").read_bytes(), type=_Record)
             if any(_digest(self.folder / file) != digest for file, digest in record.files.items()):
                 return None
             return msgspec.json.decode(record.result, type=kind)
@@ -118,13 +126,6 @@ def each_kept(
     todo = [pieces[number] for number in left]
     each_piece(begin, shared, todo, processes, on_result, lambda count: on_progress(before + count, len(places)))
     return found
-
-
-def put_whole(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}{WRITING}")
-    beside.write_bytes(data)
-    beside.replace(path)
 
 
 def _digest(path: Path) -> str:

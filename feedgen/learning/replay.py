@@ -14,7 +14,9 @@ from feedgen.learning.history import History
 from feedgen.learning.judging import Judged
 from feedgen.learning.kept import Kept, each_kept, job_of
 from feedgen.learning.replayer import LINES, Replayer, Task
+from feedgen.learning.work import work_of
 from feedgen.models.model import Model
+from feedgen.ondisk import sync_folder, whole
 
 _GZIP: Final = ".gz"
 _NEVER_MS: Final = 1e9
@@ -32,11 +34,6 @@ class Replayed:
 def ranking_by(settings: Settings, scorer: Scorer) -> Settings:
     """The settings of a replay by `scorer`: no deadline, as nobody waits and a replay gives the same every time."""
     return replaced(settings, models=replaced(settings.models, scorer=scorer, deadline_ms=_NEVER_MS))
-
-
-def work_of(dump: Path) -> Path:
-    """The folder beside a dump that holds what is done of it until it is whole."""
-    return dump.with_name(f"{dump.name}.work")
 
 
 def replay(
@@ -62,17 +59,18 @@ def replay(
     """
     folder = None if dump is None else work_of(dump) / "lines"
     task = Task(history, settings, model, foresee, begin, folder, dump is not None and dump.suffix == _GZIP)
-    kept = None if folder is None else _kept(folder, task, until)
+    kept = None if folder is None else _kept(folder, task, until, say)
     each = each_kept(
         Replayer, task, history.logins(begin, until), tuple[Judged, tuple[()]],
         processes=1 if task.learns else processes, on_progress=on_progress, kept=kept, say=say,
     )  # fmt: skip
     if dump is not None and folder is not None:
-        with (folder / "whole").open("wb") as file:
+        with whole(folder / "whole") as file:
             for part in sorted(folder.glob(f"*{LINES}")):
                 with part.open("rb") as opened:
                     copyfileobj(opened, file)  # gzip files one after the other are a gzip file
         (folder / "whole").replace(dump)
+        sync_folder(dump.parent)
         rmtree(work_of(dump))
     judged, foreseen = Judged(), list[Foreseen]()
     for of_piece, foreseen_of_piece in each:
@@ -81,14 +79,12 @@ def replay(
     return Replayed(judged, foreseen)
 
 
-def _kept(folder: Path, task: Task, until: float) -> Kept:
+def _kept(folder: Path, task: Task, until: float, say: Callable[[str], None]) -> Kept:
     """What of this very task is done; nothing of another stays."""
     name = None if task.model is None else task.model.name
     job = job_of(task.history, task.settings, "lines", task.begin, until, name, task.packed)
     kept = Kept(folder)
-    if folder.exists() and (task.learns or kept.job != job):
-        rmtree(folder)
-    folder.parent.mkdir(exist_ok=True)
-    folder.mkdir(exist_ok=True)
-    kept.begin(job)
+    if task.learns:
+        rmtree(folder, ignore_errors=True)
+    kept.begin_anywhere(job, say)
     return kept

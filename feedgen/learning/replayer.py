@@ -14,7 +14,7 @@ from feedgen.learning.dataset import Outcomes, RowMaker
 from feedgen.learning.evaluation import Foreseer
 from feedgen.learning.history import History
 from feedgen.learning.judging import Judge, Judged
-from feedgen.learning.kept import Done, put_whole
+from feedgen.learning.kept import Done
 from feedgen.learning.online import Online
 from feedgen.learning.player import Login, Player
 from feedgen.learning.spans import Piece
@@ -22,6 +22,7 @@ from feedgen.models.actions import values_of
 from feedgen.models.lining import version_of
 from feedgen.models.model import Model
 from feedgen.models.ranker import LineUp
+from feedgen.ondisk import put_whole
 from feedgen.shortlist import Shortlist
 
 LINES: Final = ".lines"

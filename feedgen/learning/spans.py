@@ -146,7 +146,7 @@ def _serve(begin: Begin, shared: Any, pieces: Sequence[Piece], pipe: "Connection
                 pipe.send(("result", (number, work(pieces[number], one_more))))
         except (BrokenPipeError, ConnectionResetError, EOFError):
             raise
-        except ForefeedError as error:
+        except (ForefeedError, OSError) as error:
             pipe.send(("failed", error))
         except Exception:
             pipe.send(("failed", WorkerFailed(f"a process of the replay failed: {traceback.format_exc(limit=-3)}")))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from feedgen.errors import ModelError
 from feedgen.login.features import COUNT, Matrix
 from feedgen.login.network import HIDDEN, SPAN_ENDS_S, Network
+from feedgen.ondisk import drop_unfinished, whole
 
 MEMBERS: Final = 3
 _SHAPES: Final = (
@@ -41,10 +42,9 @@ class Committee:
     def save(self, path: Path) -> None:
         """Write to `path`, at once or not at all. Raises OSError."""
         parts = {f"{at}-{part}": each for at, of in enumerate(self.networks) for part, each in enumerate(_parts(of))}
-        beside = path.with_suffix(".part")
-        with beside.open("wb") as file:
+        drop_unfinished(path.parent)  # a training ends with the server, also while it writes
+        with whole(path) as file:
             np.savez(file, allow_pickle=False, **parts)
-        beside.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Self | None:

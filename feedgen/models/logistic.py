@@ -30,7 +30,11 @@ class Line:
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """1 / (1 + e^−x), without overflow. O(n)."""
+    """1 / (1 + e^−x), without overflow. O(n).
+
+    For training and judging, by numpy's exp in half the time of ranking.exact's, which feeds are made by: its last bits
+    are the processor's, as are those of the products and the trees around it.
+    """
     small = np.exp(-np.abs(logits))
     odds: Floats = np.where(logits >= 0, 1.0, small) / (1.0 + small)
     return odds

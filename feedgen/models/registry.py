@@ -5,8 +5,6 @@ rolling back replace the one file in the same way. Several processes may read; o
 """
 
 import io
-import os
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +18,10 @@ from msgspec import Struct
 from feedgen.errors import ModelError
 from feedgen.models.model import NAME, Meta, Model, read_meta, read_model, stacked_arrays, stacked_of
 from feedgen.models.stacking import Stacked
+from feedgen.ondisk import beside, drop_unfinished, put, put_whole, sync_folder
 
 _LINE: Final = "promoted.json"
 _LIVE: Final = ".learnt.npz"
-_UNFINISHED: Final = re.compile(r"\.[0-9]+-writing")
 _KEPT: Final = 20
 """Promotions that can be rolled back."""
 
@@ -67,28 +65,23 @@ class Registry:
         name, files = model.name, model.files()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._clear()
+            drop_unfinished(self.folder)
             if (self.folder / name).exists():
                 return name
-            beside = self.folder / f".{os.getpid()}-writing"
-            beside.mkdir()
+            unfinished = beside(self.folder / name)
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a process before, which had the same number
+            unfinished.mkdir()
             try:
                 for file, content in files.items():
-                    _write(beside / file, content)
-                _to_disk(beside)
-                beside.rename(self.folder / name)
+                    put(unfinished / file, content)
+                sync_folder(unfinished)
+                unfinished.rename(self.folder / name)
             finally:
-                shutil.rmtree(beside, ignore_errors=True)
-            _to_disk(self.folder)
+                shutil.rmtree(unfinished, ignore_errors=True)
+            sync_folder(self.folder)
         except OSError as error:
             raise ModelError(f"version {name} cannot be written: {error.strerror or error}") from None
         return name
-
-    def _clear(self) -> None:
-        """What a process left that ended while it wrote."""
-        for path in self.folder.iterdir():
-            if _UNFINISHED.fullmatch(path.name) and not _runs(int(path.name[1:].partition("-")[0])):
-                shutil.rmtree(path, ignore_errors=True)
 
     def meta(self, name: str) -> Meta:
         """What is to be known of a version."""
@@ -140,11 +133,9 @@ class Registry:
 
     def _replace(self, name: str, content: bytes) -> None:
         """A file of the registry's own folder, whole or not at all."""
-        beside, path = self.folder / f".{os.getpid()}-{name}", self.folder / name
+        path = self.folder / name
         try:
-            _write(beside, content)
-            beside.replace(path)
-            _to_disk(self.folder)
+            put_whole(path, content)
         except OSError as error:
             raise ModelError(f"{path} cannot be written: {error.strerror or error}") from None
 
@@ -152,7 +143,7 @@ class Registry:
         if not NAME.fullmatch(name):
             raise ModelError(f"{name!r} is no version's name; feedgen models list shows them")
         if not (self.folder / name).is_dir():
-            raise ModelError(f"there is no version {name} in {self.folder}; feedgen models list shows those there are")
+            raise ModelError(f"{name}: there is no such version in {self.folder}; feedgen models list shows them")
         return self.folder / name
 
 
@@ -184,28 +175,3 @@ def told(meta: Meta) -> dict[str, Any]:
         "stand_ins": sorted(meta.stand_ins),
         "metrics": meta.metrics,
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

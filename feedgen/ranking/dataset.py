@@ -1,6 +1,5 @@
 """Rows to learn from: what was known of a post when a viewer came, and what the viewer did with it. Parquet parts."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
+from feedgen.ondisk import whole
 
 ACTIONS: Final = ("like", "comment", "share", "save", "click", "dwell", "hide", "report")
 """What models predict, in the order of the columns of `done`."""
@@ -83,9 +83,8 @@ def write(rows: Rows, path: Path) -> None:
         "propensity": rows.propensity,
         "picked": rows.picked,
     }
-    beside = path.with_name(f"{path.name}.{os.getpid()}.writing")
-    parquet.write_table(arrow.table(columns), beside, compression="zstd")
-    beside.replace(path)
+    with whole(path) as file:
+        parquet.write_table(arrow.table(columns), file, compression="zstd")
 
 
 def read(folder: Path, names: tuple[str, ...]) -> Rows:

@@ -21,6 +21,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from feedgen.errors import BadSnapshot
+from feedgen.ondisk import put, sync_folder
 from feedgen.state.checksum import CHUNK_BYTES, checksums
 
 FORMAT: Final = 2
@@ -168,14 +169,14 @@ class Draft:
         self.sync()
         sums = np.concatenate([np.empty(0, np.uint64), *(self._sums[column.name] for column in columns)])
         header = Header(format=FORMAT, stand=stand, columns=columns, checksum=_hex(sums))
-        _put(self._folder / _CHECKSUMS, sums.tobytes())
-        _put(self._folder / _HEADER, _signed(msgspec.json.encode(header)))
-        _sync_folder(self._folder)
+        put(self._folder / _CHECKSUMS, sums.tobytes())
+        put(self._folder / _HEADER, _signed(msgspec.json.encode(header)))
+        sync_folder(self._folder)
         if self._place.exists():
             shutil.rmtree(self._place)
         os.rename(self._folder, self._place)
         self._finished = True
-        _sync_folder(self._place.parent)
+        sync_folder(self._place.parent)
         return self._place
 
     def close(self) -> None:
@@ -296,21 +297,6 @@ def _write_at(file: int, data: NDArray[np.uint8], at: int) -> None:
     while len(rest):
         done = os.pwrite(file, rest, at)
         rest, at = rest[done:], at + done
-
-
-def _put(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _hex(data: NDArray[Any]) -> str:

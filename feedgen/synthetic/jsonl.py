@@ -1,7 +1,6 @@
 """A network as a file to import: one event a line, the same bytes for the same network."""
 
 import gzip
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO, Final, cast
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from feedgen.ondisk import whole
 from feedgen.synthetic.network import Network
 from feedgen.synthetic.spec import ProgressHook
 
@@ -31,7 +31,7 @@ def write_jsonl(network: Network, path: Path, on_progress: ProgressHook | None =
     The file appears whole or not at all. Raises OSError if it cannot be written.
     """
     encode = msgspec.json.Encoder().encode
-    with _whole(path) as file:
+    with whole(path) as raw, _packed(raw, path) as file:
         lines: list[bytes] = []
         for event in network.events(on_progress):
             target = UNSET if event.object is None else event.object
@@ -45,17 +45,10 @@ def write_jsonl(network: Network, path: Path, on_progress: ProgressHook | None =
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place when all is written, and goes when it is not."""
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        with beside.open("wb") as raw:
-            if path.suffix == ".gz":
-                # No name and no time in the header: the same events give the same bytes.
-                with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed:
-                    yield cast(BinaryIO, packed)
-            else:
-                yield raw
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _packed(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    if path.suffix != ".gz":
+        yield raw
+        return
+    # No name and no time in the header: the same events give the same bytes.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed:
+        yield cast(BinaryIO, packed)

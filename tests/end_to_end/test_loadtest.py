@@ -91,6 +91,16 @@ def test_other_machines_are_refused(run: Callable[..., Any], host: str) -> None:
     assert "loopback" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [(("--json", "none/r.json"), "none: no such folder"), (("--viewers", "none"), "none: No such file or directory")],
+)
+def test_what_cannot_be_is_said_before_any_load(run: Callable[..., Any], option: tuple[str, str], reason: str) -> None:
+    done = run("pages", *option, module="loadtest", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in done.stderr
+
+
 def test_the_main_job_is_measured_whole(run: Callable[..., Any]) -> None:
     done = run("main-job", "--viewers", "60", "--rounds", "1", "--seconds", "0.5", module="loadtest")
     figures = json.loads(done.stdout)

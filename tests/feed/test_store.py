@@ -105,7 +105,7 @@ async def test_what_cannot_be_decoded_is_none_and_logged(
 async def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
     path = tmp_path / "feeds.sqlite"
     path.write_bytes(b"not a database, " * 100)
-    with pytest.raises(StoreError, match=r"feeds\.sqlite: file is not a database"):
+    with pytest.raises(StoreError, match=r"feeds\.sqlite: file is not a database; move it away"):
         await SqliteFeedStore.open(path, 5.0)
 
 

@@ -71,9 +71,16 @@ def test_the_log_of_a_data_folder_is_replayed_as_its_file_is(feedgen: Feedgen, t
         (("replay", "e.jsonl", *SPAN, "--scorer", "best"), 2, "is no scorer"),
         (("replay", "empty.jsonl", *SPAN), 1, "there are no events"),
         (("replay", "e.jsonl", *SPAN, "--scorer", "trees"), 1, "too few to learn from"),
+        (("evaluate", "e.jsonl", *SPAN, "--scorer", "formula", "--html", "no/page"), 2, "no: no such folder; make it"),
+        (("evaluate", "e.jsonl", *SPAN, "--scorer", "formula", "--json", "mine.work"), 2, "mine.work is a folder"),
+        (("evaluate", "e.jsonl", *SPAN, "--scorer", "formula", "--plots", "e.jsonl"), 2, "'e.jsonl' is a file"),
         (("train", "e.jsonl", "--scorer", "formula"), 1, "not learnt"),
         (("train", "--data", "d"), 1, "no event log in d"),
-        (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "no/such/file"), 1, "No such file"),
+        (("train", "e.jsonl", "--data", "empty.jsonl"), 1, "empty.jsonl is not a folder; --data names"),
+        (("train", "e.jsonl", "--rows", "empty.jsonl"), 2, "'empty.jsonl' is a file"),
+        (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "no/such/file"), 2, "no/such: no such folder"),
+        (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "/dev/null"), 1, "/dev/null is no file"),
+        (("replay", "e.jsonl", *SPAN, "--scorer", "formula", "--dump", "mine"), 1, "mine.work is in the way"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(
@@ -81,7 +88,11 @@ def test_what_cannot_be_done_is_said_in_a_line(
 ) -> None:
     write(tmp_path / "e.jsonl", community(10, viewers=1, authors=2))
     (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "mine.work").mkdir()
+    (tmp_path / "mine.work" / "novel.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
     code, out, err = feedgen(*args)
     assert (code, out) == (status, ""), err
     assert reason in err
     assert "Traceback" not in err
+    assert sorted(path for path in tmp_path.rglob("*") if "models" not in path.parts) == before

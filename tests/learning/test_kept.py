@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from hypothesis import strategies as st
 
 from feedgen import config
 from feedgen.config import Settings
+from feedgen.errors import ForefeedError
 from feedgen.learning import spans
 from feedgen.learning.dataset import make
 from feedgen.learning.kept import Kept, job_of
-from feedgen.learning.replay import ranking_by, replay, work_of
+from feedgen.learning.replay import ranking_by, replay
 from feedgen.learning.spans import Shares
+from feedgen.learning.work import at_work, work_of
 from feedgen.ranking.dataset import read
 from feedgen.ranking.inputs import INPUTS
 from tests.learning.communities import DAY, START, community, history
@@ -99,8 +102,27 @@ def test_a_replay_of_something_else_begins_anew(tmp_path: Path, monkeypatch: pyt
     Kept(folder).begin("another")
     found = replay(past, ranking_by(HALF, "formula"), START, UNTIL, dump=dump, say=told.append)
     assert found.judged.logins == len(dump.read_text().splitlines())
-    assert not told
+    assert told == [f"{folder}: what is there is of other events, settings or sources; beginning anew"]
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_one_works_at_a_dump_and_says_what_is_kept_of_it(tmp_path: Path) -> None:
+    dump, told = tmp_path / "d", list[str]()
+    with suppress(KeyboardInterrupt), at_work(dump, told.append):
+        with pytest.raises(ForefeedError, match="another process is writing"), at_work(dump, told.append):
+            pass
+        assert work_of(dump).exists()
+        raise KeyboardInterrupt
+    assert (told, list(tmp_path.iterdir())) == ([], []), "nothing was done"
+    with suppress(KeyboardInterrupt), at_work(dump, told.append):
+        Kept(work_of(dump) / "lines").begin_anywhere("job", told.append)
+        Kept(work_of(dump) / "lines").put("part", [], 5)
+        raise KeyboardInterrupt
+    assert told == [
+        f"{work_of(dump)} keeps what is done: the same command goes on from there; remove it if that is not wanted"
+    ]
+    with at_work(dump, told.append):
+        assert Kept(work_of(dump) / "lines").result("part", int) == 5
 
 
 @pytest.mark.parametrize("command", ["rows", "replay"])
@@ -114,7 +136,7 @@ def test_a_killed_command_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, com
         arguments = ["replay", "e.jsonl", "--train-until", str(START + 80 * DAY), "--until", until, *arguments[6:]]
     (tmp_path / "config.yaml").write_text("learning:\n  negative_rate: 0.5\n")
     undisturbed = _run(tmp_path, [*arguments, "--dump", "whole"])
-    pattern = "d.work/rows/*.done" if command == "rows" else "d.work/lines/*.done"
+    pattern = "d.work/model/rows/*.done" if command == "rows" else "d.work/lines/*.done"
     _kill_when(tmp_path, [*arguments, "--dump", "d"], pattern)
     done = len(list(tmp_path.glob(pattern)))
     assert done

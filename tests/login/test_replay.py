@@ -182,6 +182,8 @@ def test_the_command_dumps_every_generation(feedgen: Feedgen, tmp_path: Path) ->
         (("s.jsonl", "--from", "9", "--until", "9"), 2, "--until must be later than --from"),
         (("s.jsonl", "--from", "2030-01-01", "--until", "2031-01-01"), 1, "no login between --from and --until"),
         (("s.jsonl", "--from", "2022-01-08", "--until", "2022-01-20"), 1, "too few to learn from"),
+        (("s.jsonl", "--from", "5", "--until", "9", "--dump", "no/d"), 2, "no: no such folder; make it first"),
+        (("s.jsonl", "--from", "5", "--until", "9", "--curve", "."), 2, ". is a folder; name a file"),
     ],
 )
 def test_what_cannot_be_replayed_is_said_in_a_line(

@@ -28,7 +28,7 @@ def test_what_cannot_be_done_is_one_clear_line(feedgen: Feedgen, tmp_path: Path)
     assert (status, err) == (1, "feedgen: no version is promoted; there is nothing to roll back\n")
     status, _, err = feedgen("models", "promote", "20240101T000000-00000000")
     assert status == 1
-    assert err.startswith("feedgen: there is no version 20240101T000000-00000000 in ")
+    assert err.startswith("feedgen: 20240101T000000-00000000: there is no such version in ")
     registry = Registry(tmp_path / ".forefeed" / "models")
     name = registry.add(model())
     other_settings = tmp_path / "other.yaml"

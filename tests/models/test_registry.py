@@ -14,6 +14,7 @@ import pytest
 from feedgen.errors import ModelError
 from feedgen.models.model import Model, read_model
 from feedgen.models.registry import Registry
+from feedgen.ondisk import beside
 from tests.models.small import examples, known, model
 
 
@@ -127,6 +128,17 @@ def test_killed_while_writing_there_is_the_whole_version_or_none(tmp_path: Path)
         assert isinstance(registry.load(name, known()), Model)
 
 
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    """In a container a process has the same number each time."""
+    registry = Registry(tmp_path)
+    left = beside(tmp_path / model().name)
+    left.mkdir()
+    (left / "model.json").write_text("half")
+    assert registry.versions() == []
+    assert registry.add(model()) == model().name
+    assert [path.name for path in tmp_path.iterdir()] == [model().name]
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     with pytest.raises(ModelError, match="cannot be written"):
@@ -134,7 +146,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     if os.path.exists("/dev/full"):
         registry = Registry(tmp_path / "other")
         registry.add(model())
-        (tmp_path / "other" / f".{os.getpid()}-promoted.json").symlink_to("/dev/full")
+        beside(tmp_path / "other" / "promoted.json").symlink_to("/dev/full")
         with pytest.raises(ModelError, match="No space left"):
             registry.promote(model().name, known())
         assert registry.promoted() == ()
