@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columnwise import columns_of
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.exact import squash
 from feedgen.kernels.forest import Trees, Walk, grow_block, room_to_work
@@ -31,7 +30,7 @@ def score(logits: NDArray[np.float64], worths: NDArray[np.float64], scores: NDAr
 
 @compiled
 def score_by_trees(
-    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
     trees: Trees,
     walk: Walk,
     start: NDArray[np.float64],
@@ -40,15 +39,15 @@ def score_by_trees(
     worths: NDArray[np.float64],
     scores: NDArray[np.float64],
 ) -> None:
-    """The same of what Forests.logits says of rows as they are made. See forest.grow for the cost."""
-    values, work = np.empty((rows.shape[1] + 1, ROWS), np.float32), room_to_work(trees, walk)
+    """The same of what Forests.logits says of rows as they are made. `columns`: shape (inputs, rows). See forest.grow
+    for the cost."""
+    rows, work = columns.shape[1], room_to_work(trees, walk)
     lined, odds, nowhere, sums = np.zeros(ROWS), np.empty(ROWS), np.empty((0, 0), np.uint16), work.sums
-    for first in range(0, len(rows), ROWS):
-        here = min(ROWS, len(rows) - first)
-        columns_of(rows, first, here, values)
+    for first in range(0, rows, ROWS):
+        here = min(ROWS, rows - first)
         if len(line):
-            follow_block(values, scale, line, lined)
-        grow_block(values, trees, walk, work, nowhere)
+            follow_block(columns, first, here, scale, line, lined)
+        grow_block(columns, first, here, trees, walk, work, nowhere)
         total = np.zeros(ROWS)
         for head in range(len(worths)):
             bias, of_shared, of_line = start[head, 0], start[head, 1], start[head, 2]

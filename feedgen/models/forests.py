@@ -101,10 +101,11 @@ class Forests:
         return along(self.line, rows)
 
     def scores(self, rows: Rows, worths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """worth.score of the logits, in one call. `worths`: by head. See the kernel for the cost."""
+        """worth.score of the logits, in one call. `worths`: by head. See the kernel for the cost; rows that do not
+        stand in memory column by column are copied."""
         scores: NDArray[np.float64] = np.empty(len(rows))
-        contiguous = np.ascontiguousarray(rows, np.float32)
-        score_by_trees(contiguous, self.trees, self.walk, self.start, self.line, SCALE, worths, scores)
+        columns = np.ascontiguousarray(rows.T, np.float32)
+        score_by_trees(columns, self.trees, self.walk, self.start, self.line, SCALE, worths, scores)
         return scores
 
 

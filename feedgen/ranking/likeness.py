@@ -26,6 +26,8 @@ def likeness(state: State, context: ViewerContext, posts: NDArray[np.int32]) -> 
     about = state.about_posts.embeddings
     found = np.full((len(posts), len(SIGNALS)), np.nan, np.float32)
     sizes = about.sizes(posts)
+    if not sizes.any():  # as nearly everywhere; to look which sizes there are takes five times as long
+        return found
     for size in np.unique(sizes[sizes > 0]).tolist():
         taste = _taste(state, context, size)
         length = np.sqrt(taste @ taste)

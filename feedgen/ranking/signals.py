@@ -35,11 +35,12 @@ class _Room(threading.local):
 
     def __init__(self) -> None:
         self._scratch = _clean(0, 0, 0)
+        self._made = np.empty((0, KEPT), np.float32)
         self._kept: Kept | None = None
         self._of: tuple[Epoch, Moment] | None = None
         self._number = 0
 
-    def at(self, epoch: Epoch, moment: Moment, posts: int, users: int, topics: int) -> Room:
+    def at(self, epoch: Epoch, moment: Moment, candidates: int, posts: int, users: int, topics: int) -> Room:
         """For at least so many of each. O(1) unless they have grown much."""
         room = self._scratch
         if posts > len(room.own) or users > len(room.slot) or topics > len(room.cell):
@@ -48,12 +49,15 @@ class _Room(threading.local):
             self._of, self._number = (epoch, moment), self._number + 1
         if self._kept is None:
             self._kept = room_to_keep(PLACES, KEPT)
-        return Room(room, self._kept, self._number)
+        if candidates > len(self._made):
+            self._made = np.empty((candidates, KEPT), np.float32)
+        return Room(room, self._kept, self._made, self._number)
 
 
 def _clean(posts: int, users: int, topics: int) -> Scratch:
     own, slot, met, met_hour, cell = (np.zeros(count, np.int32) for count in (posts, users, topics, topics, topics))
-    return Scratch(own, slot, met, met_hour, np.zeros(topics), cell, np.zeros(users // 32 + 1, np.uint32))
+    near, counted = np.zeros(users // 32 + 1, np.uint32), np.zeros(posts, np.bool_)
+    return Scratch(own, slot, met, met_hour, np.zeros(topics), cell, near, counted)
 
 
 class Signals:
@@ -68,12 +72,12 @@ class Signals:
 
     def matrix(self, context: ViewerContext, posts: NDArray[np.int32]) -> NDArray[np.float32]:
         """float32, shape (posts, SIGNALS); see `fill`."""
-        rows = np.empty((len(posts), len(SIGNALS)), np.float32)
-        self.fill(context, posts, rows, 0)
-        return rows
+        columns = np.empty((len(SIGNALS), len(posts)), np.float32)
+        self.fill(context, posts, columns, 0)
+        return columns.T
 
-    def fill(self, context: ViewerContext, posts: NDArray[np.int32], rows: NDArray[np.float32], first: int) -> None:
-        """SIGNALS of each post, a row of the contiguous `rows`, from column `first` on.
+    def fill(self, context: ViewerContext, posts: NDArray[np.int32], into: NDArray[np.float32], first: int) -> None:
+        """SIGNALS of all posts, each a row of the contiguous `into`, from row `first` on.
 
         O(what the viewer engaged with + what others did with the viewer's posts and with `posts` + followees of the
         authors), and for authors whom no other viewer asked for at this moment, O(AUTHOR_POSTS); the first time in an
@@ -82,16 +86,17 @@ class Signals:
         state, now = self._state, float(np.floor(context.now))
         columns, told = self._known_at(context.epoch, now)
         moment = Moment(now, now - min(SPAN_DAYS * DAY_S, state.posts.retention_s))
-        room = self._room.at(context.epoch, moment, len(state.post_ids), len(state.users), len(state.topic_names))
-        seen = context.viewed[0]
+        sizes = len(posts), len(state.post_ids), len(state.users), len(state.topic_names)
+        room = self._room.at(context.epoch, moment, *sizes)
+        seen = state.impressions.seen.posts_of(context.viewer, context.now)
         reader = self._told.reader(context.viewer, views=len(seen) > 0)
         try:
-            sweep(columns, told, room, moment, reader, seen, posts, rows, first)
+            sweep(columns, told, room, moment, reader, seen, posts, into, first)
         except BaseException:
             self._room = _Room()  # one that stops half-way, for want of memory, leaves its marks behind
             raise
         first += len(SIGNALS) - len(likeness.SIGNALS)
-        rows[:, first : first + len(likeness.SIGNALS)] = likeness.likeness(state, context, posts)
+        into[first : first + len(likeness.SIGNALS)] = likeness.likeness(state, context, posts).T
 
     def _known_at(self, epoch: Epoch, now: float) -> tuple[Columns, Said]:
         """The same for all viewers of an epoch and a day. Two threads may both put them together, and get the same."""

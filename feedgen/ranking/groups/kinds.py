@@ -73,11 +73,10 @@ def fill_near(
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """The others, of every row. O(engagements with `posts`)."""
+    """The others, of every row, in columns of `out`. O(engagements with `posts`)."""
+    out[first + EVERYONE : first + _COUNT] = 0.0
     starts, counts, values = by_post.starts, by_post.counts, by_post.values
     for row in range(len(posts)):
-        for column in range(first + EVERYONE, first + _COUNT):
-            out[row, column] = 0.0
         if posts[row] >= len(starts):
             continue
         coming = posts[min(row + _AHEAD, len(posts) - 1)]
@@ -89,6 +88,6 @@ def fill_near(
             if is_near(near, value >> POST_SHIFT) == 0 or kind >= _READ:
                 continue
             sign, age = 1 - 2 * (value & BACK), now_hour - (value >> 5 & HOUR_MASK)
-            out[row, first + _NEAR + kind] += sign
-            out[row, first + _NEAR_WEEK] += sign * (age <= _WEEK_HOURS)
-            out[row, first + _NEAR_DAY] += sign * (age <= _DAY_HOURS)
+            out[first + _NEAR + kind, row] += sign
+            out[first + _NEAR_WEEK, row] += sign * (age <= _WEEK_HOURS)
+            out[first + _NEAR_DAY, row] += sign * (age <= _DAY_HOURS)

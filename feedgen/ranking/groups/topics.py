@@ -187,7 +187,9 @@ def fill_own(
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """From viewer_topic to viewer_topics_ago, of every row: what the viewer did with anything about it. O(topics)."""
+    """From viewer_topic to viewer_topics_ago, of every row, in columns of `out`: what the viewer did with anything
+    about it. O(topics)."""
+    mean, of_rarest, ago, longest_ago = out[first + 8], out[first + 9], out[first + 10], out[first + 11]
     starts, counts, topics = columns.topic_at, columns.topic_count, columns.topics
     about, unmet, met, met_hour, liking = columns.about, columns.unmet, scratch.met, scratch.met_hour, scratch.liking
     for row in range(len(posts)):
@@ -200,7 +202,7 @@ def fill_own(
                 rarest, rarely = topic, likes
             liked += likes
             longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
-        out[row, first + 8], out[row, first + 9] = liked / count if count else np.nan, rarely if count else np.nan
+        mean[row], of_rarest[row] = liked / count if count else np.nan, rarely if count else np.nan
         hour = met_hour[rarest] if count else 0
-        out[row, first + 10] = max(now_hour - (hour - 1), 0) if hour > 0 else np.nan
-        out[row, first + 11] = longest if longest >= 0 and count else np.nan
+        ago[row] = max(now_hour - (hour - 1), 0) if hour > 0 else np.nan
+        longest_ago[row] = longest if longest >= 0 and count else np.nan
