@@ -25,9 +25,9 @@ def likeness(state: State, context: ViewerContext, posts: NDArray[np.int32]) -> 
     """float32, shape (posts, SIGNALS). Embeddings of as many numbers only are compared."""
     about = state.about_posts.embeddings
     found = np.full((len(posts), len(SIGNALS)), np.nan, np.float32)
-    sizes = about.sizes(posts)
-    if not sizes.any():  # as nearly everywhere; to look which sizes there are takes five times as long
+    if about.empty:
         return found
+    sizes = about.sizes(posts)
     for size in np.unique(sizes[sizes > 0]).tolist():
         taste = _taste(state, context, size)
         length = np.sqrt(taste @ taste)

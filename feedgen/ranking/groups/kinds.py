@@ -44,7 +44,7 @@ _COUNT: Final = len(SIGNALS)
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
 _AHEAD: Final = 8
-"""Rows after the one that is counted, whose engagements are fetched meanwhile."""
+"""Rows after the one that is counted, whose engagements are fetched meanwhile; where they stand, twice as many."""
 
 
 @inner
@@ -75,12 +75,14 @@ def fill_near(
 ) -> None:
     """The others, of every row, in columns of `out`. O(engagements with `posts`)."""
     out[first + EVERYONE : first + _COUNT] = 0.0
-    starts, counts, values = by_post.starts, by_post.counts, by_post.values
+    starts, counts, values, last = by_post.starts, by_post.counts, by_post.values, len(posts) - 1
     for row in range(len(posts)):
+        coming, later = posts[min(row + _AHEAD, last)], posts[min(row + 2 * _AHEAD, last)]
+        prefetch(starts, later)
+        prefetch(counts, later)
+        prefetch(values, starts[coming] if coming < len(starts) else 0)
         if posts[row] >= len(starts):
             continue
-        coming = posts[min(row + _AHEAD, len(posts) - 1)]
-        prefetch(values, starts[coming] if coming < len(starts) else 0)
         start = starts[posts[row]]
         for at in range(start, start + counts[posts[row]]):
             value = values[at]

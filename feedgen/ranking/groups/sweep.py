@@ -132,12 +132,14 @@ def _shown(columns: Columns, scratch: Scratch, seen: NDArray[np.int64], authors:
 
 @inner
 def _look(columns: Columns, authors: NDArray[np.int32], which: NDArray[np.bool_]) -> int:
-    """Look at all that is read of these authors' posts, without a branch between: what is far away in memory comes
+    """Look at all that is read of these authors' posts, without a branch between them: what is far away in memory comes
     together, and not one after the other. That something is counted keeps the compiler from leaving it out."""
     count = 0
     for number in range(len(authors)):
+        if not which[number]:
+            continue
         recent = list_of(columns.recent, authors[number])
-        for at in range(max(len(recent) - AUTHOR_POSTS, 0) if which[number] else len(recent), len(recent)):
+        for at in range(max(len(recent) - AUTHOR_POSTS, 0), len(recent)):
             post = recent[at]
             count += (columns.created[post] > 0.0) + (columns.first[post] > 0.0) + (columns.last[post] > 0.0)
             count += (columns.engaged[post] > 0) + (columns.topic_at[post] > 0) + (columns.topic_count[post] > 0)
