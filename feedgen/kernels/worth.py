@@ -1,8 +1,11 @@
 """From log-odds to one score."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.binding import Bound
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.exact import squash
 from feedgen.kernels.forest import Trees, Walk, grow_block, room_to_work
@@ -28,19 +31,26 @@ def score(logits: NDArray[np.float64], worths: NDArray[np.float64], scores: NDAr
     _root(total, scores)
 
 
+class Grown(NamedTuple):
+    """The parts of models.forests.Forests, and the scale of its line."""
+
+    trees: Trees
+    walk: Walk
+    start: NDArray[np.float64]
+    line: NDArray[np.float64]
+    scale: Scale
+
+
 @compiled
 def score_by_trees(
     columns: NDArray[np.float32],
-    trees: Trees,
-    walk: Walk,
-    start: NDArray[np.float64],
-    line: NDArray[np.float64],
-    scale: Scale,
+    grown: Bound,
     worths: NDArray[np.float64],
     scores: NDArray[np.float64],
 ) -> None:
-    """The same of what Forests.logits says of rows as they are made. `columns`: shape (inputs, rows). See forest.grow
-    for the cost."""
+    """The same of what Forests.logits says of rows as they are made. `columns`: shape (inputs, rows); `grown`: of
+    Grown. See forest.grow for the cost."""
+    trees, walk, start, line, scale = grown.parts
     rows, work = columns.shape[1], room_to_work(trees, walk)
     lined, odds, nowhere, sums = np.zeros(ROWS), np.empty(ROWS), np.empty((0, 0), np.uint16), work.sums
     for first in range(0, rows, ROWS):

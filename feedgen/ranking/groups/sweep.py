@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.binding import Bound
 from feedgen.ranking.groups import author, kept, kinds, ranks, saying, siblings, topics, viewer
 from feedgen.ranking.groups.columns import (
     AUTHOR_POSTS,
@@ -57,8 +58,23 @@ _between, _fill_said, _own_said = saying.between, saying.fill_everyone, saying.f
 _unkept_of, _lay, _keep = kept.unkept_of, kept.lay, kept.keep
 
 
+class Shared(NamedTuple):
+    """The same for all viewers of an epoch and a day."""
+
+    columns: Columns
+    said: Said
+
+
+class Space(NamedTuple):
+    """What one thread works with."""
+
+    scratch: Scratch
+    kept: Kept
+
+
 class Room(NamedTuple):
-    """Room of one thread. `made`: rows that are not kept yet, shape (candidates, KEPT). `moment`: for kept.key_of."""
+    """The same for one viewer. `made`: rows that are not kept yet, shape (candidates, KEPT). `moment`: a number for
+    kept.key_of."""
 
     scratch: Scratch
     kept: Kept
@@ -190,9 +206,10 @@ def _make(
 
 @compiled
 def sweep(
-    columns: Columns,
-    said: Said,
-    room: Room,
+    shared: Bound,
+    space: Bound,
+    made: NDArray[np.float32],
+    number: int,
     moment: Moment,
     reader: Reader,
     seen: NDArray[np.int64],
@@ -200,24 +217,26 @@ def sweep(
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """SIGNALS of each post, each a row of `out` from `first` on. `seen`: posts the viewer has seen.
+    """SIGNALS of each post, each a row of `out` from `first` on. `seen`: posts the viewer has seen, some of them twice.
+    `shared`: of Shared; `space`: of Space; `made`, `number`: of Room.
 
     O(what the viewer engaged with + seen + followees of the candidates' authors + engagements with posts), and O(posts
     read) of authors whose rows are not kept.
     """
-    scratch, followees, viewer_, kept_ = room.scratch, said.followees, reader.viewer, room.kept
+    columns, said, scratch, kept_ = shared.parts.columns, shared.parts.said, space.parts.scratch, space.parts.kept
+    room, followees, viewer_ = Room(scratch, kept_, made, number), said.followees, reader.viewer
     past, by = _past_of(columns, scratch, moment, viewer_), _by_author(columns, scratch, posts)
     mark_near(followees, scratch.near, viewer_)
     codes = _codes_of(by)
     touched = _touched(columns, scratch, past, len(by.authors))
     unkept, where = touched.copy(), np.empty(len(posts), np.int64)
-    _unkept_of(kept_, room.moment, posts, codes, unkept, where)
+    _unkept_of(kept_, number, posts, codes, unkept, where)
     if _look(columns, by.authors, unkept) < 0:  # never
         return
     read, now_hour = room_to_read(), int(moment.now // HOUR_S)
     _make(columns, said, room, moment, past, read, by, unkept, posts, codes, where)
-    _lay(kept_, room.made, where, codes, out, first + _AUTHOR)
-    _keep(kept_, room.moment, posts, room.made, where, touched, codes)
+    _lay(kept_, made, where, codes, out, first + _AUTHOR)
+    _keep(kept_, number, posts, made, where, touched, codes)
     _fill_viewer(moment, past, len(list_of(followees, viewer_)), out, first)
     back = _back_of(columns, scratch, moment, read, viewer_, len(by.authors))
     between = _between(said, reader, scratch.near, by.authors, _shown(columns, scratch, seen, len(by.authors)))
