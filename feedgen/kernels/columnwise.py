@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.lanes import SIDE, turn
+from feedgen.turning import SIDE, turn
 
 
 @inner
@@ -16,8 +16,11 @@ def columns_of(rows: NDArray[np.float32], first: int, count: int, into: NDArray[
             for column in range(inputs):
                 into[column, at] = rows[first + at, column]
     else:  # the last block of a side may go over some of the one before it again
+        begin, wide = np.int64(rows.ctypes.data), inputs * rows.itemsize
+        starts = begin + wide * np.arange(first, first + count)
         for block in range(0, count, SIDE):
             at = min(block, count - SIDE)
             for left in range(0, inputs, SIDE):
-                turn(rows, first + at, min(left, inputs - SIDE), into, at)
+                column = min(left, inputs - SIDE)
+                turn(starts, at, column, into, column, at)
     into[:, count:] = 0.0

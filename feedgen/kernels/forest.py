@@ -61,20 +61,20 @@ class Walk(NamedTuple):
 
 
 @inner
-def _tidy(values: NDArray[np.float32]) -> None:
+def _tidy(values: NDArray[np.float32], into: NDArray[np.float32]) -> None:
     """As trees see them, which is what feedgen.models.forests.tidy says of rows."""
     for at in range(len(values)):
         value = values[at]
         value = np.float32(MISSING) if np.isnan(value) else value
         value = min(max(value, np.float32(MISSING)), np.float32(MOST))
-        values[at] = np.float32(0.0) if abs(value) < np.float32(LEAST) else value
+        into[at] = np.float32(0.0) if abs(value) < np.float32(LEAST) else value
 
 
 @inner
 def _ask(values: NDArray[np.float32], walk: Walk, begin: int, end: int, answers: NDArray[np.uint64]) -> None:
-    """Questions `begin` to `end`."""
+    """Questions `begin` to `end`. `values`: see Work."""
     for which in range(begin, end):
-        column, edge = values[walk.columns[walk.asked[which]]], walk.edge[which]
+        column, edge = values[walk.asked[which]], walk.edge[which]
         for word in range(WORDS):
             answers[which, word] = above(column, 64 * word, edge)
 
@@ -130,8 +130,10 @@ def _sum(
 
 
 class Work(NamedTuple):
-    """What one block of ROWS rows is worked with. `answers`: by question; `sums`: by head, shape (heads, ROWS)."""
+    """What one block of ROWS rows is worked with. `values`: Walk.columns, tidy; `answers`: by question; `sums`: by
+    head, shape (heads, ROWS). Of rows that there are not they hold anything."""
 
+    values: NDArray[np.float32]
     answers: NDArray[np.uint64]
     sums: NDArray[np.float64]
 
@@ -139,24 +141,33 @@ class Work(NamedTuple):
 @inner
 def room_to_work(trees: Trees, walk: Walk) -> Work:
     """For one block after the other."""
-    return Work(np.empty((len(walk.edge), WORDS), np.uint64), np.empty((len(trees.bounds) - 1, ROWS)))
+    values, sums = np.empty((len(walk.columns), ROWS), np.float32), np.empty((len(trees.bounds) - 1, ROWS))
+    return Work(values, np.empty((len(walk.edge), WORDS), np.uint64), sums)
 
 
 @inner
-def grow_block(values: NDArray[np.float32], trees: Trees, walk: Walk, work: Work, leaves: NDArray[np.uint16]) -> None:
-    """`work.sums` of a block. `values`: its columns, shape (inputs + 1, ROWS), as rows are made; tidied in place."""
-    inputs, shared, sums = len(values) - 1, len(walk.columns), work.sums
-    if shared and walk.columns[shared - 1] == inputs:
+def grow_block(
+    columns: NDArray[np.float32],
+    first: int,
+    count: int,
+    trees: Trees,
+    walk: Walk,
+    work: Work,
+    leaves: NDArray[np.uint16],
+) -> None:
+    """`work.sums` of rows `first` to `first + count`, ROWS at most. `columns`: of rows as they are made."""
+    values, shared, sums = work.values, len(walk.columns), work.sums
+    if shared and walk.columns[shared - 1] == len(columns):
         shared -= 1
     last = np.searchsorted(walk.asked, shared)
     for place in range(shared):
-        _tidy(values[walk.columns[place]])
+        _tidy(columns[walk.columns[place], first : first + count], values[place])
     _ask(values, walk, 0, last, work.answers)
     for head in range(len(sums)):
         _sum(trees, walk, head, work.answers, sums[head], leaves)
         if head == 0 and shared < len(walk.columns):
             for at in range(ROWS):
-                values[inputs, at] = 1.0 / (1.0 + np.exp(-sums[head, at]))
+                values[shared, at] = 1.0 / (1.0 + np.exp(-sums[head, at]))
             _ask(values, walk, last, len(walk.edge), work.answers)
 
 
@@ -173,11 +184,11 @@ def grow(
     `rows`: shape (rows, inputs), as they are made. `leaves`: which leaf of each tree each row came to, shape (rows,
     trees); of no rows if that is not wanted. O(rows × (nodes / 512 + trees)), and O(512 rows) for fewer.
     """
-    values, work = np.empty((rows.shape[1] + 1, ROWS), np.float32), room_to_work(trees, walk)
+    columns, work = np.empty((rows.shape[1], ROWS), np.float32), room_to_work(trees, walk)
     for first in range(0, len(rows), ROWS):
         here = min(ROWS, len(rows) - first)
-        columns_of(rows, first, here, values)
-        grow_block(values, trees, walk, work, leaves[first : first + here])
+        columns_of(rows, first, here, columns)
+        grow_block(columns, 0, here, trees, walk, work, leaves[first : first + here])
         for head in range(len(work.sums)):
             for at in range(here):
                 logits[first + at, head] = work.sums[head, at]

@@ -13,8 +13,6 @@ from numba.extending import intrinsic
 ROWS: Final = 512
 WORDS: Final = ROWS // 64
 """A bit a row, in words of 64."""
-SIDE: Final = 16
-"""Rows and columns of a block of float32 that is turned at once."""
 PLANES: Final = 5
 """Bits of a number below 32."""
 _intrinsic: Any = intrinsic  # its annotations count the first argument, which the compiler gives
@@ -22,7 +20,6 @@ _BIT, _BYTE, _WORD = (ir.IntType(bits) for bits in (1, 8, 64))
 _FLOATS: Final = ir.VectorType(ir.FloatType(), 64)
 _FLAGS: Final = ir.VectorType(_BIT, 64)
 _BYTES: Final = ir.VectorType(_BYTE, 64)
-_SIDE: Final = ir.VectorType(ir.FloatType(), SIDE)
 _LANES: Final = ir.VectorType(_WORD, WORDS)
 
 
@@ -101,37 +98,3 @@ def settle(_: Any, reach: Any, where: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(reach, where), code
-
-
-@_intrinsic
-def turn(_: Any, rows: Any, row: Any, column: Any, into: Any, place: Any) -> Any:
-    """A block of `rows`, float32, SIDE high and wide from (row, column) on, turned: from (column, place) of `into`
-    on. Both contiguous. Halves of ever closer pairs of rows change places, as in a butterfly."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def block(which: int, first: int, second: int) -> list[Any]:
-            kind, array = signature.args[which], args[which]
-            parts = context.make_array(kind)(context, builder, array)
-            width = builder.extract_value(parts.shape, 1)
-            starts = (builder.mul(builder.add(args[first], ir.Constant(_WORD, at)), width) for at in range(SIDE))
-            return [_at(context, builder, kind, array, builder.add(start, args[second]), _SIDE) for start in starts]
-
-        def mixed(one: Any, other: Any, distance: int, *, upper: bool) -> Any:
-            taken = [at ^ distance if bool(at & distance) != upper else at for at in range(SIDE)]
-            mask = [at + SIDE * (bool(place & distance)) for place, at in enumerate(taken)]
-            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), SIDE), mask))
-
-        lines = [_load(builder, pointer, 4) for pointer in block(0, 1, 2)]
-        distance = SIDE // 2
-        while distance:
-            for at in range(SIDE):
-                if not at & distance:
-                    one, other = lines[at], lines[at | distance]
-                    lines[at] = mixed(one, other, distance, upper=False)
-                    lines[at | distance] = mixed(one, other, distance, upper=True)
-            distance //= 2
-        for line, pointer in zip(lines, block(3, 2, 4), strict=True):
-            _store(builder, line, pointer, 4)
-        return context.get_dummy_value()
-
-    return types.void(rows, types.intp, types.intp, into, types.intp), code

@@ -25,31 +25,38 @@ def _level(
     column: NDArray[np.float32], scale: Scale, missing: np.float32, signal: bool, into: NDArray[np.float32]
 ) -> None:
     edge, one = np.float32(scale.most), np.float32(1.0)
-    for at in range(len(column)):
+    count = len(column)
+    for at in range(count):
         value = column[at]
         value = missing if np.isnan(value) else value
         into[at] = np.copysign(edge, value) if np.isinf(value) else value
     if signal:
-        for at in range(len(into)):
+        for at in range(count):
             into[at] = np.copysign(ln_32(one + abs(into[at])), into[at])
 
 
 @inner
 def follow_block(
-    values: NDArray[np.float32], scale: Scale, weights: NDArray[np.float64], sums: NDArray[np.float64]
+    columns: NDArray[np.float32],
+    first: int,
+    count: int,
+    scale: Scale,
+    weights: NDArray[np.float64],
+    sums: NDArray[np.float64],
 ) -> None:
-    """Σ weight × input, of a block of ROWS rows as they are made. `values`: its columns; `sums`: shape (ROWS,).
+    """Σ weight × input, of rows `first` to `first + count`, ROWS at most. `columns`: of rows as they are made.
 
     Four sums of every fourth input are added up at last, as add_up has them. O(ROWS × inputs).
     """
     parts, level, inputs = np.zeros((4, ROWS)), np.empty(ROWS, np.float32), len(weights)
     whole = inputs - inputs % 4
     for column in range(inputs):
-        _level(values[column], scale, scale.missing[column], column >= scale.first, level)
+        values = columns[column, first : first + count]
+        _level(values, scale, scale.missing[column], column >= scale.first, level)
         part, weight = parts[column % 4 if column < whole else 0], weights[column]
-        for at in range(ROWS):
+        for at in range(count):
             part[at] += weight * level[at]
-    for at in range(ROWS):
+    for at in range(count):
         sums[at] = (parts[0, at] + parts[1, at]) + (parts[2, at] + parts[3, at])
 
 
@@ -60,7 +67,7 @@ def follow(rows: NDArray[np.float32], scale: Scale, weights: NDArray[np.float64]
     for first in range(0, len(rows), ROWS):
         here = min(ROWS, len(rows) - first)
         columns_of(rows, first, here, values)
-        follow_block(values, scale, weights, found)
+        follow_block(values, 0, here, scale, weights, found)
         sums[first : first + here] = found[:here]
 
 

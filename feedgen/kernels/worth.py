@@ -1,9 +1,11 @@
 """From log-odds to one score."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.kernels.columnwise import columns_of
+from feedgen.binding import Bound
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.exact import squash
 from feedgen.kernels.forest import Trees, Walk, grow_block, room_to_work
@@ -29,26 +31,33 @@ def score(logits: NDArray[np.float64], worths: NDArray[np.float64], scores: NDAr
     _root(total, scores)
 
 
+class Grown(NamedTuple):
+    """The parts of models.forests.Forests, and the scale of its line."""
+
+    trees: Trees
+    walk: Walk
+    start: NDArray[np.float64]
+    line: NDArray[np.float64]
+    scale: Scale
+
+
 @compiled
 def score_by_trees(
-    rows: NDArray[np.float32],
-    trees: Trees,
-    walk: Walk,
-    start: NDArray[np.float64],
-    line: NDArray[np.float64],
-    scale: Scale,
+    columns: NDArray[np.float32],
+    grown: Bound,
     worths: NDArray[np.float64],
     scores: NDArray[np.float64],
 ) -> None:
-    """The same of what Forests.logits says of rows as they are made. See forest.grow for the cost."""
-    values, work = np.empty((rows.shape[1] + 1, ROWS), np.float32), room_to_work(trees, walk)
+    """The same of what Forests.logits says of rows as they are made. `columns`: shape (inputs, rows); `grown`: of
+    Grown. See forest.grow for the cost."""
+    trees, walk, start, line, scale = grown.parts
+    rows, work = columns.shape[1], room_to_work(trees, walk)
     lined, odds, nowhere, sums = np.zeros(ROWS), np.empty(ROWS), np.empty((0, 0), np.uint16), work.sums
-    for first in range(0, len(rows), ROWS):
-        here = min(ROWS, len(rows) - first)
-        columns_of(rows, first, here, values)
+    for first in range(0, rows, ROWS):
+        here = min(ROWS, rows - first)
         if len(line):
-            follow_block(values, scale, line, lined)
-        grow_block(values, trees, walk, work, nowhere)
+            follow_block(columns, first, here, scale, line, lined)
+        grow_block(columns, first, here, trees, walk, work, nowhere)
         total = np.zeros(ROWS)
         for head in range(len(worths)):
             bias, of_shared, of_line = start[head, 0], start[head, 1], start[head, 2]

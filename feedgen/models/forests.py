@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.binding import Bound, bind
 from feedgen.errors import ModelError
 from feedgen.kernels.forest import LEAST, LEAVES, MISSING, MOST, Trees, Walk, grow
-from feedgen.kernels.worth import score_by_trees
+from feedgen.kernels.worth import Grown, score_by_trees
 from feedgen.models.wide import SCALE, along
 
 Rows = NDArray[np.float32]
@@ -41,6 +42,7 @@ class Forests:
     line: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     walk: Walk = field(init=False)
     """How rows come down; made from the trees."""
+    _grown: Bound = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse arrays that a kernel must not be let near: it checks no index. Raises ModelError."""
@@ -59,6 +61,7 @@ class Forests:
         if trees and (np.bitwise_and.reduceat(np.append(keep, _ALL), first[:-1])[np.diff(first) > 0] == 0).any():
             raise ModelError("a tree's nodes leave no leaf")
         object.__setattr__(self, "walk", _walk(self.trees))
+        object.__setattr__(self, "_grown", bind(Grown(self.trees, self.walk, self.start, self.line, SCALE)))
 
     def check(self, inputs: int) -> None:
         """Raise ModelError unless the trees look at no more than so many inputs (and the shared probability)."""
@@ -101,10 +104,11 @@ class Forests:
         return along(self.line, rows)
 
     def scores(self, rows: Rows, worths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """worth.score of the logits, in one call. `worths`: by head. See the kernel for the cost."""
+        """worth.score of the logits, in one call. `worths`: by head. See the kernel for the cost; rows that do not
+        stand in memory column by column are copied."""
         scores: NDArray[np.float64] = np.empty(len(rows))
-        contiguous = np.ascontiguousarray(rows, np.float32)
-        score_by_trees(contiguous, self.trees, self.walk, self.start, self.line, SCALE, worths, scores)
+        columns = np.ascontiguousarray(rows.T, np.float32)
+        score_by_trees(columns, self._grown, worths, scores)
         return scores
 
 

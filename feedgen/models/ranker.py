@@ -110,10 +110,10 @@ class Ranker:
     def _rows(
         self, context: ViewerContext, posts: NDArray[np.int32], features: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        rows = np.empty((len(posts), len(INPUTS)), np.float32)
-        rows[:, : len(FEATURES)] = features
-        self._signals.fill(context, posts, rows, len(FEATURES))
-        return rows
+        columns = np.empty((len(INPUTS), len(posts)), np.float32)
+        columns[: len(FEATURES)] = features.T
+        self._signals.fill(context, posts, columns, len(FEATURES))
+        return columns.T
 
     def _tried(
         self, version: Version, stage_two: StageTwo, rows: NDArray[np.float32], ids: Ids | None, began: float

@@ -25,6 +25,8 @@ def likeness(state: State, context: ViewerContext, posts: NDArray[np.int32]) -> 
     """float32, shape (posts, SIGNALS). Embeddings of as many numbers only are compared."""
     about = state.about_posts.embeddings
     found = np.full((len(posts), len(SIGNALS)), np.nan, np.float32)
+    if about.empty:
+        return found
     sizes = about.sizes(posts)
     for size in np.unique(sizes[sizes > 0]).tolist():
         taste = _taste(state, context, size)

@@ -47,6 +47,11 @@ class Embeddings(Composite):
         """The post's embedding is what `keep` gave the code for. O(1)."""
         self._place[post] = code
 
+    @property
+    def empty(self) -> bool:
+        """Whether no post was ever given one."""
+        return self._numbers.count == 0
+
     def sizes(self, posts: NDArray[np.integer]) -> NDArray[np.int64]:
         """How many numbers each of `posts` has, 0 for none; copies. O(posts)."""
         sizes: NDArray[np.int64] = self._place.values[posts] & (1 << _SIZE_BITS) - 1

@@ -64,6 +64,12 @@ class LatestPosts(Composite):
         latest = self._latest(every[every >= self.since(now)])
         return latest & _POST_MASK, latest >> 32
 
+    def posts_of(self, viewer: int, now: float) -> NDArray[np.int64]:
+        """The posts of `of`, in any order and some of them twice; copies. O(n), but for more than `per_viewer`."""
+        every = self._packed.of(viewer)
+        lately = every[every >= self.since(now)]
+        return (lately if len(lately) <= self._per_viewer else self._latest(lately)) & _POST_MASK
+
     def since(self, now: float) -> int:
         """The least entry that is not too old to count at `now` (s)."""
         return int(now // _DAY_S - self._days) << 32

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 import feedgen.ranking.signals
 from feedgen.events import Event
 from feedgen.pipeline import Pipeline
-from feedgen.ranking.groups.kept import PLACES
+from feedgen.ranking.groups.compiled import compiled
+from feedgen.ranking.groups.kept import CODES, PLACES, Kept, lay, room_to_keep
+from feedgen.ranking.groups.sweep import KEPT
 from feedgen.ranking.signals import NAMES, SIGNALS, Signals
 from feedgen.selection.context import ViewerContext
 from feedgen.state.state import State
+from feedgen.turning import SIDE
 from tests.ranking.signals_twin import Twin
 from tests.worlds import DAY, NOW, SMALL, Story, events, folded, seeds, shuffled
 
@@ -136,6 +139,26 @@ def test_a_burst_is_told_from_its_neighbours() -> None:
     assert np.isnan(row["after_met_ago"])
     assert row["newer"] == 2
     assert row["hour_posts"] == 2
+
+
+@compiled
+def _laid(kept: Kept, made: Any, where: Any, codes: Any, out: Any) -> None:
+    lay(kept, made, where, codes, out, 3)
+
+
+@pytest.mark.parametrize("count", [0, 1, SIDE - 1, SIDE, SIDE + 1, 500])
+def test_kept_rows_and_new_ones_are_laid_out_as_columns(count: int) -> None:
+    rng, wide = np.random.default_rng(count), KEPT
+    kept, made = room_to_keep(64, wide), rng.normal(size=(count, wide)).astype(np.float32)
+    kept.rows[:], kept.codes[:] = rng.normal(size=kept.rows.shape), rng.integers(0, 99, kept.codes.shape)
+    where = rng.integers(-count, 64, count)
+    codes, out = np.full((count, CODES), -1, np.int32), np.zeros((wide + 5, count), np.float32)
+    _laid(kept, made, where, codes, out)
+    for row, place in enumerate(where.tolist()):
+        assert out[3 : wide + 3, row].tolist() == (kept.rows[place] if place >= 0 else made[~place]).tolist()
+        assert codes[row].tolist() == [*(kept.codes[place].tolist() if place >= 0 else [-1] * (CODES - 1)), -1]
+    assert not out[:3].any()
+    assert not out[wide + 3 :].any()
 
 
 def test_whom_both_follow_is_counted_among_many() -> None:

@@ -48,6 +48,7 @@ def test_it_keeps_the_latest_by_day_then_id(
     recent = [post for post, day in last.items() if day >= int(1_000 + today - days) - 1_000]
     expected = sorted(recent, key=lambda post: (-last[post], symbols.name(post)))[:bound]
     assert sorted(shown.tolist()) == sorted(expected)
+    assert set(impressions.seen.posts_of(0, (1_000 + today) * DAY).tolist()) == set(expected)
     assert dict(zip(shown.tolist(), days_of.tolist(), strict=True)) == {post: 1_000 + last[post] for post in expected}
     assert impressions.views(13).tolist() == [sum(posts.count(post) for posts, _ in found) for post in range(13)]
 

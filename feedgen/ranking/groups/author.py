@@ -208,8 +208,9 @@ def fill(profile: Profile, bin_: int, out: NDArray[np.float32], row: int, first:
 def fill_own(
     past: Past, back: NDArray[np.float64], codes: NDArray[np.int32], out: NDArray[np.float32], first: int
 ) -> None:
-    """viewer_hazard, back_30d and back_365d of every row. O(1) each."""
-    for row in range(len(out)):
+    """viewer_hazard, back_30d and back_365d of every row, in columns of `out`. O(1) each."""
+    hazards, month, year = out[first + 15], out[first + 24], out[first + 25]
+    for row in range(len(codes)):
         number = codes[row, NUMBER]
-        out[row, first + 15] = hazard(past.delays, codes[row, BIN])
-        out[row, first + 24], out[row, first + 25] = back[number, 0], back[number, 1]
+        hazards[row] = hazard(past.delays, codes[row, BIN])
+        month[row], year[row] = back[number, 0], back[number, 1]

@@ -64,6 +64,7 @@ class Scratch(NamedTuple):
     with it. `slot`: by user, 1 + number of a candidate's author. `met`, `met_hour`: by topic, posts about it that the
     viewer engaged with, and 1 + the last hour; `liking`: what liking_of says of a topic that was met. `cell`: by topic,
     1 + number in the author's topics. `near`: by user a bit, whether the viewer follows them; never the viewer's own.
+    `counted`: by post, whether it is among those seen already.
     """
 
     own: NDArray[np.int32]
@@ -73,6 +74,7 @@ class Scratch(NamedTuple):
     liking: NDArray[np.float64]
     cell: NDArray[np.int32]
     near: NDArray[np.uint32]
+    counted: NDArray[np.bool_]
 
 
 class Read(NamedTuple):

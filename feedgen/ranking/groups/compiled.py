@@ -6,7 +6,7 @@ from typing import Final
 from feedgen.compiling import Compiler
 
 _ROOM: Final = Path(__file__).parent
-_OUTSIDE: Final = ("prefetch", "state/attributes", "state/engagement", "state/lists")
+_OUTSIDE: Final = ("binding", "prefetch", "state/attributes", "state/engagement", "state/lists", "turning")
 """Modules whose constants are compiled in, or whose functions are called."""
 _OTHERS: Final = (_ROOM.parent.parent / f"{name}.py" for name in _OUTSIDE)
 

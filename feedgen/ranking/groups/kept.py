@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from feedgen.prefetch import prefetch
 from feedgen.ranking.groups.compiled import inner
+from feedgen.turning import SIDE, turn
 
 PLACES: Final = 1 << 16
 """A power of two. A post has one, by its index; of two that share it the later one stays. Posts of one time share none.
@@ -41,55 +42,80 @@ def key_of(moment: int, post: int) -> int:
 
 
 @inner
-def _copy(source: NDArray[Any], begin: int, target: NDArray[Any], first: int, count: int) -> None:
+def _copy(source: NDArray[Any], target: NDArray[Any], count: int) -> None:
     for at in range(count):
-        target[first + at] = source[begin + at]
+        target[at] = source[at]
+
+
+@inner
+def unkept_of(
+    kept: Kept,
+    moment: int,
+    posts: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    unkept: NDArray[np.bool_],
+    where: NDArray[np.int64],
+) -> None:
+    """Mark the numbers of authors with a post whose row is not there; `where`: the place of each post's, which is
+    fetched. O(posts)."""
+    rows, mask = kept.rows, len(kept.key) - 1
+    for row in range(len(posts)):
+        place = posts[row] & mask
+        where[row] = place
+        unkept[codes[row, NUMBER]] |= kept.key[place] != key_of(moment, posts[row])
+        prefetch(kept.codes, place)
+        for line in range(0, rows.shape[1], _LINE):
+            prefetch(rows[place], line)
+
+
+@inner
+def lay(
+    kept: Kept,
+    made: NDArray[np.float32],
+    where: NDArray[np.int64],
+    codes: NDArray[np.int32],
+    out: NDArray[np.float32],
+    first: int,
+) -> None:
+    """Rows as columns of `out`, from `first` on: those at the places `where` says, with their codes; for a place below
+    0 the row ~place of `made`, which has its codes. O(rows)."""
+    count, columns = len(where), kept.rows.shape[1]
+    for row in range(count):
+        if where[row] >= 0:
+            _copy(kept.codes[where[row]], codes[row], CODES - 1)
+    if count < SIDE:
+        for row in range(count):
+            source = kept.rows[where[row]] if where[row] >= 0 else made[~where[row]]
+            for at in range(columns):
+                out[first + at, row] = source[at]
+        return
+    starts, wide = np.empty(count, np.int64), columns * made.itemsize
+    begin, begin_made = np.int64(kept.rows.ctypes.data), np.int64(made.ctypes.data)
+    for row in range(count):
+        place = where[row]
+        starts[row] = begin + wide * place if place >= 0 else begin_made + wide * ~place
+    for block in range(0, count, SIDE):  # the last one may go over some of the one before it again
+        row = min(block, count - SIDE)
+        for left in range(0, columns, SIDE):
+            at = min(left, columns - SIDE)
+            turn(starts, row, at, out, first + at, row)
 
 
 @inner
 def keep(
     kept: Kept,
     moment: int,
-    post: int,
-    codes: NDArray[np.int32],
-    out: NDArray[np.float32],
-    row: int,
-    first: int,
-) -> None:
-    """A row of `codes`, and of `out` the columns from `first` on."""
-    place = post & (len(kept.key) - 1)
-    kept.key[place] = key_of(moment, post)
-    _copy(codes[row], 0, kept.codes[place], 0, CODES - 1)
-    _copy(out[row], first, kept.rows[place], 0, kept.rows.shape[1])
-
-
-@inner
-def fetch(
-    kept: Kept,
     posts: NDArray[np.int32],
-    which: NDArray[np.bool_],
+    made: NDArray[np.float32],
+    where: NDArray[np.int64],
+    touched: NDArray[np.bool_],
     codes: NDArray[np.int32],
-    out: NDArray[np.float32],
-    first: int,
 ) -> None:
-    """What `keep` kept, of posts whose author's number is in `which`. O(posts)."""
-    columns, mask = kept.rows.shape[1], len(kept.key) - 1
+    """What was made, but for those whose author's number is in `touched`. `where`: see `lay`. O(rows)."""
+    mask = len(kept.key) - 1
     for row in range(len(posts)):
-        if which[codes[row, NUMBER]]:
+        if where[row] < 0 and not touched[codes[row, NUMBER]]:
             place = posts[row] & mask
-            _copy(kept.codes[place], 0, codes[row], 0, CODES - 1)
-            _copy(kept.rows[place], 0, out[row], first, columns)
-
-
-@inner
-def unkept_of(
-    kept: Kept, moment: int, posts: NDArray[np.int32], codes: NDArray[np.int32], unkept: NDArray[np.bool_]
-) -> None:
-    """Mark the numbers of authors with a post whose row is not there; fetch the rows of the others. O(posts)."""
-    rows, mask = kept.rows, len(kept.key) - 1
-    for row in range(len(posts)):
-        place = posts[row] & mask
-        unkept[codes[row, NUMBER]] |= kept.key[place] != key_of(moment, posts[row])
-        prefetch(kept.codes, place)
-        for line in range(0, rows.shape[1], _LINE):
-            prefetch(rows[place], line)
+            kept.key[place] = key_of(moment, posts[row])
+            _copy(codes[row], kept.codes[place], CODES - 1)
+            _copy(made[~where[row]], kept.rows[place], kept.rows.shape[1])

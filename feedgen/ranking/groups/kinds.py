@@ -44,7 +44,7 @@ _COUNT: Final = len(SIGNALS)
 _DAY_HOURS: Final = WINDOWS["1d"]
 _WEEK_HOURS: Final = WINDOWS["7d"]
 _AHEAD: Final = 8
-"""Rows after the one that is counted, whose engagements are fetched meanwhile."""
+"""Rows after the one that is counted, whose engagements are fetched meanwhile; where they stand, twice as many."""
 
 
 @inner
@@ -73,15 +73,16 @@ def fill_near(
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """The others, of every row. O(engagements with `posts`)."""
-    starts, counts, values = by_post.starts, by_post.counts, by_post.values
+    """The others, of every row, in columns of `out`. O(engagements with `posts`)."""
+    out[first + EVERYONE : first + _COUNT] = 0.0
+    starts, counts, values, last = by_post.starts, by_post.counts, by_post.values, len(posts) - 1
     for row in range(len(posts)):
-        for column in range(first + EVERYONE, first + _COUNT):
-            out[row, column] = 0.0
+        coming, later = posts[min(row + _AHEAD, last)], posts[min(row + 2 * _AHEAD, last)]
+        prefetch(starts, later)
+        prefetch(counts, later)
+        prefetch(values, starts[coming] if coming < len(starts) else 0)
         if posts[row] >= len(starts):
             continue
-        coming = posts[min(row + _AHEAD, len(posts) - 1)]
-        prefetch(values, starts[coming] if coming < len(starts) else 0)
         start = starts[posts[row]]
         for at in range(start, start + counts[posts[row]]):
             value = values[at]
@@ -89,6 +90,6 @@ def fill_near(
             if is_near(near, value >> POST_SHIFT) == 0 or kind >= _READ:
                 continue
             sign, age = 1 - 2 * (value & BACK), now_hour - (value >> 5 & HOUR_MASK)
-            out[row, first + _NEAR + kind] += sign
-            out[row, first + _NEAR_WEEK] += sign * (age <= _WEEK_HOURS)
-            out[row, first + _NEAR_DAY] += sign * (age <= _DAY_HOURS)
+            out[first + _NEAR + kind, row] += sign
+            out[first + _NEAR_WEEK, row] += sign * (age <= _WEEK_HOURS)
+            out[first + _NEAR_DAY, row] += sign * (age <= _DAY_HOURS)

@@ -58,14 +58,14 @@ def _sorted(keys: NDArray[np.uint32]) -> NDArray[np.int32]:
 
 
 @inner
-def fill(out: NDArray[np.float32], column: int, sign: int, into: int) -> None:
-    """How many rows are lower in `column`, times `sign`, NaN last; into column `into`. O(n)."""
-    keys = np.empty(len(out), np.uint32)
-    for at in range(len(out)):
-        value = sign * out[at, column]
+def fill(column: NDArray[np.float32], sign: int, into: NDArray[np.float32]) -> None:
+    """Of each number how many are lower, times `sign`, NaN last. O(n)."""
+    keys = np.empty(len(column), np.uint32)
+    for at in range(len(column)):
+        value = sign * column[at]
         keys[at] = _key(np.inf if np.isnan(value) else value + 0.0)  # there is but one zero
     line, lower = _sorted(keys), 0
-    for place in range(len(out)):
+    for place in range(len(line)):
         if place and keys[line[place]] != keys[line[place - 1]]:
             lower = place
-        out[line[place], into] = lower
+        into[line[place]] = lower

@@ -125,13 +125,14 @@ def fill_everyone(said: Said, post: int, author: int, out: NDArray[np.float32], 
 
 @inner
 def fill_own(reader: Reader, between: Between, codes: NDArray[np.int32], out: NDArray[np.float32], first: int) -> None:
-    """What does, of every row. O(1) each."""
-    device = np.float32(reader.device) if reader.device else np.float32(np.nan)
-    for row in range(len(out)):
+    """What does, of every row, in columns of `out`. O(1) each."""
+    language, location, place, apart = out[first + 2], out[first + 3], out[first + 6], out[first + 7]
+    both, shown = out[first + 12], out[first + 13]
+    out[first + 5] = np.float32(reader.device) if reader.device else np.float32(np.nan)
+    for row in range(len(codes)):
         number = codes[row, NUMBER]
-        out[row, first + 2] = _alike(codes[row, LANGUAGE], reader.language, NONE)
-        out[row, first + 3] = _alike(codes[row, LOCATION], reader.location, NONE)
-        out[row, first + 5] = device
-        out[row, first + 6], out[row, first + 7] = between.place[number], between.apart[number]
-        out[row, first + 12] = between.both[number]
-        out[row, first + 13] = np.float32(between.shown[number]) if reader.views else np.nan
+        language[row] = _alike(codes[row, LANGUAGE], reader.language, NONE)
+        location[row] = _alike(codes[row, LOCATION], reader.location, NONE)
+        place[row], apart[row] = between.place[number], between.apart[number]
+        both[row] = between.both[number]
+        shown[row] = np.float32(between.shown[number]) if reader.views else np.nan

@@ -181,6 +181,7 @@ def fill(
 
 @inner
 def fill_own(past: Past, codes: NDArray[np.int32], out: NDArray[np.float32], first: int) -> None:
-    """passed, of every row. O(1) each."""
-    for row in range(len(out)):
-        out[row, first + 1] = past.since[min(codes[row, HOURS], len(past.since) - 1)]
+    """passed, of every row, in its column of `out`. O(1) each."""
+    passed = out[first + 1]
+    for row in range(len(codes)):
+        passed[row] = past.since[min(codes[row, HOURS], len(past.since) - 1)]

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.binding import Bound
 from feedgen.ranking.groups import author, kept, kinds, ranks, saying, siblings, topics, viewer
 from feedgen.ranking.groups.columns import (
     AUTHOR_POSTS,
@@ -54,14 +55,30 @@ _room_for_profile, _room_to_tell = author.room_for_profile, topics.room_to_tell
 _fill_siblings, _own_siblings, _fill_rank = siblings.fill, siblings.fill_own, ranks.fill
 _fill_kinds, _own_kinds = kinds.fill_everyone, kinds.fill_near
 _between, _fill_said, _own_said = saying.between, saying.fill_everyone, saying.fill_own
-_unkept_of, _keep, _fetch = kept.unkept_of, kept.keep, kept.fetch
+_unkept_of, _lay, _keep = kept.unkept_of, kept.lay, kept.keep
 
 
-class Room(NamedTuple):
-    """Room of one thread. `moment`: a number for kept.key_of."""
+class Shared(NamedTuple):
+    """The same for all viewers of an epoch and a day."""
+
+    columns: Columns
+    said: Said
+
+
+class Space(NamedTuple):
+    """What one thread works with."""
 
     scratch: Scratch
     kept: Kept
+
+
+class Room(NamedTuple):
+    """The same for one viewer. `made`: rows that are not kept yet, shape (candidates, KEPT). `moment`: a number for
+    kept.key_of."""
+
+    scratch: Scratch
+    kept: Kept
+    made: NDArray[np.float32]
     moment: int
 
 
@@ -117,23 +134,28 @@ def _touched(columns: Columns, scratch: Scratch, past: Past, authors: int) -> ND
 
 @inner
 def _shown(columns: Columns, scratch: Scratch, seen: NDArray[np.int64], authors: int) -> NDArray[np.int64]:
-    """How many of the posts in `seen` are each author's. O(seen)."""
-    shown = np.zeros(authors, np.int64)
+    """How many of the posts in `seen`, each counted once, are each author's. O(seen)."""
+    shown, counted = np.zeros(authors, np.int64), scratch.counted
     for post in seen:
         one = columns.author[post]
-        if one >= 0 and scratch.slot[one] > 0:
+        if one >= 0 and scratch.slot[one] > 0 and not counted[post]:
+            counted[post] = True
             shown[scratch.slot[one] - 1] += 1
+    for post in seen:
+        counted[post] = False
     return shown
 
 
 @inner
 def _look(columns: Columns, authors: NDArray[np.int32], which: NDArray[np.bool_]) -> int:
-    """Look at all that is read of these authors' posts, without a branch between: what is far away in memory comes
+    """Look at all that is read of these authors' posts, without a branch between them: what is far away in memory comes
     together, and not one after the other. That something is counted keeps the compiler from leaving it out."""
     count = 0
     for number in range(len(authors)):
+        if not which[number]:
+            continue
         recent = list_of(columns.recent, authors[number])
-        for at in range(max(len(recent) - AUTHOR_POSTS, 0) if which[number] else len(recent), len(recent)):
+        for at in range(max(len(recent) - AUTHOR_POSTS, 0), len(recent)):
             post = recent[at]
             count += (columns.created[post] > 0.0) + (columns.first[post] > 0.0) + (columns.last[post] > 0.0)
             count += (columns.engaged[post] > 0) + (columns.topic_at[post] > 0) + (columns.topic_count[post] > 0)
@@ -150,16 +172,14 @@ def _make(
     past: Past,
     read: Read,
     by: ByAuthor,
-    touched: NDArray[np.bool_],
     unkept: NDArray[np.bool_],
     posts: NDArray[np.int32],
     codes: NDArray[np.int32],
-    out: NDArray[np.float32],
-    first: int,
+    where: NDArray[np.int64],
 ) -> None:
-    """Rows of the authors in `unkept`; kept, but for those of the authors in `touched`. O(posts read)."""
+    """Rows of the authors in `unkept`, one after the other in `room.made`; `where`: see kept.lay. O(posts read)."""
     scratch, profile, told = room.scratch, _room_for_profile(), _room_to_tell(_TOPICS_AT_FIRST)
-    now_hour = int(moment.now // HOUR_S)
+    now_hour, out, row = int(moment.now // HOUR_S), room.made, 0
     for number in range(len(by.authors)):
         if not unkept[number]:
             continue
@@ -172,23 +192,24 @@ def _make(
             post = posts[at]
             age_s = max(moment.now - columns.created[post], 0.0)
             bin_ = delay_bin(age_s)
-            _fill_author(profile, bin_, out, at, first + _AUTHOR)
-            _fill_siblings(columns, moment, read, count, post, out, at, first + _SIBLINGS)
-            _fill_topics(columns, scratch, moment, told, post, out, at, first + _TOPICS)
-            _fill_kinds(columns.by_post, now_hour, post, out, at, first + _KINDS)
-            _fill_said(said, post, one, out, at, first + _SAID)
+            _fill_author(profile, bin_, out, row, 0)
+            _fill_siblings(columns, moment, read, count, post, out, row, _SIBLINGS - _AUTHOR)
+            _fill_topics(columns, scratch, moment, told, post, out, row, _TOPICS - _AUTHOR)
+            _fill_kinds(columns.by_post, now_hour, post, out, row, _KINDS - _AUTHOR)
+            _fill_said(said, post, one, out, row, _SAID - _AUTHOR)
             codes[at, BIN], codes[at, HOURS] = bin_, int(age_s // HOUR_S)
             codes[at, LANGUAGE], codes[at, LOCATION] = said.language[post], said.location[post]
-            if not touched[number]:
-                _keep(room.kept, room.moment, post, codes, out, at, first + _AUTHOR)
+            where[at] = ~row
+            row += 1
         _forget_topics(scratch, told, about)
 
 
 @compiled
 def sweep(
-    columns: Columns,
-    said: Said,
-    room: Room,
+    shared: Bound,
+    space: Bound,
+    made: NDArray[np.float32],
+    number: int,
     moment: Moment,
     reader: Reader,
     seen: NDArray[np.int64],
@@ -196,23 +217,26 @@ def sweep(
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """SIGNALS of each post, a row of `out`, from column `first` on. `seen`: posts the viewer has seen.
+    """SIGNALS of each post, each a row of `out` from `first` on. `seen`: posts the viewer has seen, some of them twice.
+    `shared`: of Shared; `space`: of Space; `made`, `number`: of Room.
 
     O(what the viewer engaged with + seen + followees of the candidates' authors + engagements with posts), and O(posts
     read) of authors whose rows are not kept.
     """
-    scratch, followees, viewer_, kept_ = room.scratch, said.followees, reader.viewer, room.kept
+    columns, said, scratch, kept_ = shared.parts.columns, shared.parts.said, space.parts.scratch, space.parts.kept
+    room, followees, viewer_ = Room(scratch, kept_, made, number), said.followees, reader.viewer
     past, by = _past_of(columns, scratch, moment, viewer_), _by_author(columns, scratch, posts)
     mark_near(followees, scratch.near, viewer_)
     codes = _codes_of(by)
     touched = _touched(columns, scratch, past, len(by.authors))
-    unkept = touched.copy()
-    _unkept_of(kept_, room.moment, posts, codes, unkept)
-    _fetch(kept_, posts, ~unkept, codes, out, first + _AUTHOR)
+    unkept, where = touched.copy(), np.empty(len(posts), np.int64)
+    _unkept_of(kept_, number, posts, codes, unkept, where)
     if _look(columns, by.authors, unkept) < 0:  # never
         return
     read, now_hour = room_to_read(), int(moment.now // HOUR_S)
-    _make(columns, said, room, moment, past, read, by, touched, unkept, posts, codes, out, first)
+    _make(columns, said, room, moment, past, read, by, unkept, posts, codes, where)
+    _lay(kept_, made, where, codes, out, first + _AUTHOR)
+    _keep(kept_, number, posts, made, where, touched, codes)
     _fill_viewer(moment, past, len(list_of(followees, viewer_)), out, first)
     back = _back_of(columns, scratch, moment, read, viewer_, len(by.authors))
     between = _between(said, reader, scratch.near, by.authors, _shown(columns, scratch, seen, len(by.authors)))
@@ -222,7 +246,7 @@ def sweep(
     _own_kinds(columns.by_post, scratch.near, now_hour, posts, out, first + _KINDS)
     _own_said(reader, between, codes, out, first + _SAID)
     for place in range(len(_RANKED)):
-        _fill_rank(out, first + _RANKED[place], _SIGNS[place], first + _RANKS + place)
+        _fill_rank(out[first + _RANKED[place]], _SIGNS[place], out[first + _RANKS + place])
     for one in by.authors:
         scratch.slot[one] = 0
     forget_near(followees, scratch.near, viewer_)

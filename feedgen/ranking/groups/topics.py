@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.prefetch import prefetch
 from feedgen.ranking.groups.columns import DAY_S, Columns, Moment, Read, Scratch, Signal, hours, liking_of
 from feedgen.ranking.groups.compiled import compiled, inner
 
@@ -53,8 +54,8 @@ SIGNALS: Final = (
     Signal("viewer_topics_ago", "h", 0, _INF, "not with all", "the same of the topic for which it is longest"),
 )
 _COUNT: Final = len(SIGNALS)
-
-
+_AHEAD: Final = 8
+"""Rows after the one that is filled, whose topics are fetched meanwhile; where they stand, twice as many."""
 _WEIGHT, _MINE, _DELAY, _LAST, _OPEN, _POSTS, _MET = range(7)
 
 
@@ -187,10 +188,17 @@ def fill_own(
     out: NDArray[np.float32],
     first: int,
 ) -> None:
-    """From viewer_topic to viewer_topics_ago, of every row: what the viewer did with anything about it. O(topics)."""
+    """From viewer_topic to viewer_topics_ago, of every row, in columns of `out`: what the viewer did with anything
+    about it. O(topics)."""
+    mean, of_rarest, ago, longest_ago = out[first + 8], out[first + 9], out[first + 10], out[first + 11]
     starts, counts, topics = columns.topic_at, columns.topic_count, columns.topics
     about, unmet, met, met_hour, liking = columns.about, columns.unmet, scratch.met, scratch.met_hour, scratch.liking
+    last = len(posts) - 1
     for row in range(len(posts)):
+        coming, later = posts[min(row + _AHEAD, last)], posts[min(row + 2 * _AHEAD, last)]
+        prefetch(starts, later)
+        prefetch(counts, later)
+        prefetch(topics, starts[coming])
         count, start = int(counts[posts[row]]), starts[posts[row]]
         rarest, liked, longest, rarely = -1, 0.0, 0, 0.0
         for at in range(start, start + count):
@@ -200,7 +208,7 @@ def fill_own(
                 rarest, rarely = topic, likes
             liked += likes
             longest = max(longest, now_hour - (hour - 1)) if hour > 0 and longest >= 0 else -1
-        out[row, first + 8], out[row, first + 9] = liked / count if count else np.nan, rarely if count else np.nan
+        mean[row], of_rarest[row] = liked / count if count else np.nan, rarely if count else np.nan
         hour = met_hour[rarest] if count else 0
-        out[row, first + 10] = max(now_hour - (hour - 1), 0) if hour > 0 else np.nan
-        out[row, first + 11] = longest if longest >= 0 and count else np.nan
+        ago[row] = max(now_hour - (hour - 1), 0) if hour > 0 else np.nan
+        longest_ago[row] = longest if longest >= 0 and count else np.nan

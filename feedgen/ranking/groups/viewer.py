@@ -131,7 +131,7 @@ def forget(columns: Columns, scratch: Scratch, past: Past) -> None:
 
 @inner
 def fill(moment: Moment, past: Past, followees: int, out: NDArray[np.float32], first: int) -> None:
-    """SIGNALS of all rows, from column `first` on. O(rows)."""
+    """SIGNALS of all rows, in columns of `out` from `first` on. O(rows)."""
     values, now = np.empty(_COUNT, np.float32), moment.now
     values[0] = now % DAY_S / HOUR_S
     values[1] = (now // DAY_S + 3.0) % 7.0
@@ -140,7 +140,6 @@ def fill(moment: Moment, past: Past, followees: int, out: NDArray[np.float32], f
     values[4:9] = past.counts
     values[9] = past.mean_delay
     values[10] = followees
-    values[11] = len(out)
-    for row in range(len(out)):
-        for at in range(_COUNT):
-            out[row, first + at] = values[at]
+    values[11] = out.shape[1]
+    for at in range(_COUNT):
+        out[first + at] = values[at]
