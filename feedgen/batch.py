@@ -32,6 +32,8 @@ from feedgen.state.state import State
 
 AT_ONCE: Final = 64
 """Viewers whose records are held at once, 25 KB each; a call of the kernels costs 60 µs, whatever their number."""
+_BYTES_EACH: Final = 40
+"""Of an item in a record, where ids take 8 bytes at most."""
 _DAY_S: Final = 86_400.0
 
 
@@ -79,20 +81,9 @@ def _room(viewers: int, items: int, staged: int) -> Room:
         features=np.empty((staged, items, len(FEATURES))),
     )
     packed = packing.Packed(
-        ids=np.empty((viewers, 2, 4), np.int64),
-        ends=np.empty((viewers, 2, items), np.uint32),
-        authors=np.empty(viewers, np.int64),
-        author_of=np.empty(shape, np.uint16),
-        author_of_8=np.empty(shape, np.uint8),
-        scores=np.empty(shape, np.float32),
-        finite=np.empty(viewers, np.bool_),
-        whole=np.empty(viewers, np.bool_),
-        seconds=np.empty(shape, np.uint32),
-        created=np.empty(shape),
-        origin=np.empty(shape, np.uint8),
-        explored=np.empty((viewers, (items + 7) // 8), np.uint8),
+        cuts=np.empty((viewers, packing.PARTS + 1), np.int64), facts=np.empty((viewers, packing.FACTS), np.int64)
     )
-    return Room(picked, packed, np.empty(2 * 8 * viewers * items, np.uint8))
+    return Room(picked, packed, np.empty(_BYTES_EACH * viewers * items, np.uint8))
 
 
 class BatchMaker:
@@ -138,37 +129,45 @@ class BatchMaker:
         source, slots, mixing = self._chooser.source(epoch), self._chooser.marks().slot, mixing_of(settings, now)
         arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
         scratch.keep(arena)
-        return self._bulks(generation, room.picked, room.packed, arena), _counted(tally)
+        return self._bulks(generation, room.packed, arena), _counted(tally)
 
     def _bulks(
-        self, generation: Generation, picked: Picked, packed: packing.Packed, arena: NDArray[np.uint8]
+        self, generation: Generation, packed: packing.Packed, arena: NDArray[np.uint8]
     ) -> list[Bulk | Exception]:
-        """What stands in the arrays as records of their own. O(bytes)."""
-        share, bulks = self._settings.diversity.explore_share, list[Bulk | Exception]()
-        finite, authors, whole = packed.finite.tolist(), packed.authors.tolist(), packed.whole.tolist()
-        ids, ends, data = packed.ids.tolist(), packed.ends, arena.data
-        wide, narrow, scores = _Rows(packed.author_of), _Rows(packed.author_of_8), _Rows(packed.scores)
-        seconds, exact, origin = _Rows(packed.seconds), _Rows(packed.created), _Rows(packed.origin)
-        explored = _Rows(packed.explored)
-        for row, count in enumerate(picked.counts.tolist()):
-            if not finite[row]:
+        """What stands in the arena as records of their own. O(bytes)."""
+        share, data, bulks = self._settings.diversity.explore_share, arena.data, list[Bulk | Exception]()
+        for cuts, facts in zip(packed.cuts.tolist(), packed.facts.tolist(), strict=True):
+            times, scores, ends, authors_ends, author_of, reasons, explored, items, authors, end = cuts
+            count, distinct, kind, width, authors_kind, authors_width, whole, finite = facts
+            if not finite:
                 bulks.append(ValueError("a score is not finite (as float32)"))
                 continue
-            numbers, created = narrow if authors[row] <= 256 else wide, seconds if whole[row] else exact
             bulks.append(
                 Bulk(
                     generation.watermark,
                     generation.generated_at_ms,
-                    _ids(data, count, ids[row][0], ends[row, 0]),
-                    _ids(data, authors[row], ids[row][1], ends[row, 1]),
-                    numbers.cut(row, count),
-                    scores.cut(row, count),
-                    "I" if whole[row] else "d",
-                    created.cut(row, count),
+                    PackedIds(
+                        packing.KINDS[kind],
+                        count,
+                        width,
+                        data[items:authors].tobytes(),
+                        data[ends:authors_ends].tobytes() if kind == packing.ARENA else b"",
+                    ),
+                    PackedIds(
+                        packing.KINDS[authors_kind],
+                        distinct,
+                        authors_width,
+                        data[authors:end].tobytes(),
+                        data[authors_ends:author_of].tobytes() if authors_kind == packing.ARENA else b"",
+                    ),
+                    data[author_of:reasons].tobytes(),
+                    data[scores:ends].tobytes(),
+                    "I" if whole else "d",
+                    data[times:scores].tobytes(),
                     SOURCES,
-                    origin.cut(row, count),
+                    data[reasons:explored].tobytes(),
                     share,
-                    explored.cut(row, (count + 7) // 8),
+                    data[explored:items].tobytes(),
                 )
             )
         return bulks
@@ -243,23 +242,3 @@ def _counted(tally: Tally) -> dict[str, int]:
     counted["filter_duplicate"] = sum(named) - gathered
     counted["spam_damped"] = damped
     return counted
-
-
-class _Rows:
-    """Bytes of the rows of a contiguous array of two dimensions, without an array for each."""
-
-    __slots__ = ("_bytes", "_each", "_row")
-
-    def __init__(self, values: NDArray[Any]) -> None:
-        self._bytes, self._row, self._each = values.data.cast("B"), values.strides[0], values.itemsize
-
-    def cut(self, row: int, count: int) -> bytes:
-        """The first so many entries of the row; a copy."""
-        first = row * self._row
-        return self._bytes[first : first + count * self._each].tobytes()
-
-
-def _ids(data: memoryview, count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
-    kind, width, start, end = parts
-    cuts = ends[:count].tobytes() if kind == packing.ARENA else b""
-    return PackedIds(packing.KINDS[kind], count, width, data[start:end].tobytes(), cuts)
