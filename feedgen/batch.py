@@ -5,20 +5,21 @@ Several threads may make batches at once; each has its own scratch.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.choosing import Chooser
+from feedgen.choosing import Chooser, empty_tally
 from feedgen.config import Settings
-from feedgen.diversity import seeds_of
+from feedgen.diversity import lead
 from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
 from feedgen.kernels import packing
 from feedgen.kernels.filters import FILTERS
+from feedgen.kernels.generating import generate
 from feedgen.kernels.mixing import Mixing, mix
 from feedgen.kernels.scoring import Picked
 from feedgen.kernels.selecting import Tally
@@ -31,14 +32,14 @@ from feedgen.state.columns import SECONDS_PER_HOUR
 from feedgen.state.state import State
 
 AT_ONCE: Final = 64
-"""Viewers whose records are held at once, 25 KB each; a call of the kernels costs 60 µs, whatever their number."""
+"""Viewers whose records are held at once, 20 KB each; a call of the kernels costs 60 µs, whatever their number."""
 _BYTES_EACH: Final = 40
 """Of an item in a record, where ids take 8 bytes at most."""
 _DAY_S: Final = 86_400.0
 
 
 class Room(NamedTuple):
-    """Where a batch is put, by viewer and place; `arena`: the bytes of its ids."""
+    """Where a batch is put. `picked`: of each viewer where two stages rank, else of one; `arena`: parts of records."""
 
     picked: Picked
     packed: packing.Packed
@@ -46,44 +47,36 @@ class Room(NamedTuple):
 
 
 class Scratch(threading.local):
-    """Room of one thread for a batch."""
+    """Room of one thread for a batch of `AT_ONCE` viewers, where one stage ranks and where two do."""
 
     def __init__(self) -> None:
-        self._room: Room | None = None
+        self._rooms: dict[bool, Room] = {}
 
-    def room(self, viewers: int, items: int, *, staged: bool) -> Room:
-        """For so many viewers, `AT_ONCE` at most, with at most so many items each; `staged`: and their features."""
-        room = self._room
-        if room is None or len(room.picked.features) < staged:
-            room = self._room = _room(AT_ONCE, items, AT_ONCE if staged else 0)
-        rows = slice(viewers)
-        picked, packed = Picked(*_first(rows, room.picked)), packing.Packed(*_first(rows, room.packed))
-        return Room(picked if staged else picked._replace(features=picked.features[:0]), packed, room.arena)
+    def room(self, items: int, *, staged: bool) -> Room:
+        """For at most so many items a viewer; `staged`: and their features."""
+        room = self._rooms.get(staged)
+        if room is None:
+            room = self._rooms[staged] = _room(items, AT_ONCE if staged else 0)
+        return room
 
-    def keep(self, arena: NDArray[np.uint8]) -> None:
+    def keep(self, arena: NDArray[np.uint8], *, staged: bool) -> None:
         """The arena that the last batch needed is there for the next one."""
-        if self._room is not None and len(arena) > len(self._room.arena):
-            self._room = self._room._replace(arena=arena)
+        if arena is not self._rooms[staged].arena:
+            self._rooms[staged] = self._rooms[staged]._replace(arena=arena)
 
 
-def _first(rows: slice, parts: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    return (part[rows] for part in parts)
-
-
-def _room(viewers: int, items: int, staged: int) -> Room:
-    shape = (viewers, items)
+def _room(items: int, staged: int) -> Room:
+    shape = (max(staged, 1), items)
     picked = Picked(
-        counts=np.empty(viewers, np.int64),
+        counts=np.empty(shape[0], np.int64),
         posts=np.empty(shape, np.int32),
         origin=np.empty(shape, np.uint8),
         damped=np.empty(shape, np.bool_),
         scores=np.empty(shape),
         features=np.empty((staged, items, len(FEATURES))),
     )
-    packed = packing.Packed(
-        cuts=np.empty((viewers, packing.PARTS + 1), np.int64), facts=np.empty((viewers, packing.FACTS), np.int64)
-    )
-    return Room(picked, packed, np.empty(_BYTES_EACH * viewers * items, np.uint8))
+    cuts, facts = (np.empty((AT_ONCE, parts), np.int64) for parts in (packing.PARTS + 1, packing.FACTS))
+    return Room(picked, packing.Packed(cuts, facts), np.empty(_BYTES_EACH * AT_ONCE * items, np.uint8))
 
 
 class BatchMaker:
@@ -118,25 +111,29 @@ class BatchMaker:
     def _made(
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
-        settings, scratch = self._settings, self._scratch
+        settings = self._settings
         staged = bool(line_up.versions or line_up.missing)
-        room = scratch.room(len(viewers), settings.feed.items, staged=staged)
-        tally = self._chooser.choose(viewers, self._ranker.heads(line_up), epoch, now, room.picked)
-        if staged:
-            self._rescore(line_up, viewers, room.picked, now)
+        room = self._scratch.room(settings.feed.items, staged=staged)
         generation = Generation(epoch.watermark, round(now * 1000))
-        keys = keys_of(self._state, settings, viewers, generation)
-        source, slots, mixing = self._chooser.source(epoch), self._chooser.marks().slot, mixing_of(settings, now)
-        arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
-        scratch.keep(arena)
-        return self._bulks(generation, room.packed, arena), _counted(tally)
+        heads, mixing = self._ranker.heads(line_up), mixing_of(settings, now)
+        words = lead(settings.diversity.seed, str(generation))
+        if staged:
+            tally = self._chooser.choose(viewers, heads, epoch, now, room.picked)
+            self._rescore(line_up, viewers, room.picked, now)
+            source, slots = self._chooser.source(epoch), self._chooser.marks().slot
+            arena = mix(source, slots, mixing, room.picked, words, viewers, room.arena, room.packed)
+        else:
+            chosen, tally = self._chooser.parts(viewers, heads, epoch, now, settings.feed.items), empty_tally()
+            arena = generate(*chosen, mixing, words, room.picked, tally, room.arena, room.packed)
+        self._scratch.keep(arena, staged=staged)
+        return self._bulks(generation, len(viewers), room.packed, arena), _counted(tally)
 
     def _bulks(
-        self, generation: Generation, packed: packing.Packed, arena: NDArray[np.uint8]
+        self, generation: Generation, viewers: int, packed: packing.Packed, arena: NDArray[np.uint8]
     ) -> list[Bulk | Exception]:
         """What stands in the arena as records of their own. O(bytes)."""
         share, data, bulks = self._settings.diversity.explore_share, arena.data, list[Bulk | Exception]()
-        for cuts, facts in zip(packed.cuts.tolist(), packed.facts.tolist(), strict=True):
+        for cuts, facts in zip(packed.cuts[:viewers].tolist(), packed.facts[:viewers].tolist(), strict=True):
             times, scores, ends, authors_ends, author_of, reasons, explored, items, authors, end = cuts
             count, distinct, kind, width, authors_kind, authors_width, whole, finite = facts
             if not finite:
@@ -195,13 +192,6 @@ def mixing_of(settings: Settings, now: float) -> Mixing:
     )
 
 
-def keys_of(state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
-    """What decides each viewer's draws: the key of diversity.explore, as two words."""
-    (bounds, names), lead = state.users.encoded, f"{settings.diversity.seed} {generation} ".encode()
-    spans = zip(bounds[viewers].tolist(), bounds[viewers + 1].tolist(), strict=True)
-    return seeds_of(lead + names[start:end].tobytes() for start, end in spans)
-
-
 _EVERY_LOOP: Final = (
     Event("1", "post", 0.5, "nobody", "nothing", {"topics": ["nothing"]}),
     Event("2", "post", 0.0, "nobody", "nothing else", {}),
@@ -219,7 +209,7 @@ _EVERY_LOOP: Final = (
 def warm() -> None:
     """Have every kernel and every compiled part of folding compiled, or read from where it is kept.
 
-    About a minute the first time, then a second. Before the first request, so that none waits for it.
+    A minute or two the first time, then a second. Before the first request, so that none waits for it.
     """
     settings = Settings()
     state = State(settings.state, settings.ranking)
@@ -230,9 +220,9 @@ def warm() -> None:
     def context(viewer: int, now: float) -> ViewerContext:
         return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
 
-    BatchMaker(state, settings, ranker, Chooser(state, settings), context).make(
-        np.zeros(1, np.int64), LineUp(), epoch, 1.0
-    )
+    maker = BatchMaker(state, settings, ranker, Chooser(state, settings), context)
+    for line_up in (LineUp(), LineUp(missing=True)):  # one stage, and two
+        maker.make(np.zeros(1, np.int64), line_up, epoch, 1.0)
 
 
 def _counted(tally: Tally) -> dict[str, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from feedgen.cards import CardIndex
 from feedgen.config import Settings
-from feedgen.kernels.columns import Columns, Viewers
+from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.filters import FILTERS
 from feedgen.kernels.marks import Marks
 from feedgen.kernels.packing import Source
@@ -50,6 +50,11 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     )
 
 
+def empty_tally() -> Tally:
+    """Nothing counted yet."""
+    return Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
+
+
 class Chooser:
     """Chooses for viewers given by dense index."""
 
@@ -75,11 +80,16 @@ class Chooser:
 
         Call `forget` if it raises.
         """
-        tally = Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
-        columns, rules = self.columns_at(epoch), rules_of(self._state, self._settings, now)
-        scoring = self._scoring(heads, into.posts.shape[1])
-        select(columns, self.marks(), rules, self._viewers(viewers, now), scoring, into, tally)
+        tally = empty_tally()
+        select(*self.parts(viewers, heads, epoch, now, into.posts.shape[1]), into, tally)
         return tally
+
+    def parts(
+        self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float, items: int
+    ) -> tuple[Columns, Marks, Rules, Viewers, Scoring]:
+        """What kernels choose the best `items` from, and by."""
+        columns, rules = self.columns_at(epoch), rules_of(self._state, self._settings, now)
+        return columns, self.marks(), rules, self._viewers(viewers, now), self._scoring(heads, items)
 
     def source(self, epoch: Epoch) -> Source:
         """What records are written from."""

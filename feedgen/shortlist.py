@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.batch import keys_of, mixing_of
+from feedgen.batch import mixing_of
 from feedgen.choosing import Chooser
 from feedgen.config import Settings
+from feedgen.diversity import lead
 from feedgen.feed.record import Generation
 from feedgen.kernels.mixing import mixed
 from feedgen.kernels.scoring import Picked
@@ -74,9 +75,9 @@ class Shortlister:
         posts, features = picked.posts[0], picked.features[0]
         picked.scores[0] = self._ranker.rescored(line_up, context, posts, features, picked.scores[0].copy())
         generation = Generation(context.epoch.watermark, round(now * 1000))
-        keys = keys_of(self._state, settings, who, generation)
-        mixing, slots = mixing_of(settings, now), self._chooser.marks().slot
-        ranked, feed = mixed(self._chooser.source(context.epoch), slots, mixing, picked, keys[0])
+        words, slots = lead(settings.diversity.seed, str(generation)), self._chooser.marks().slot
+        source, mixing = self._chooser.source(context.epoch), mixing_of(settings, now)
+        ranked, feed = mixed(source, slots, mixing, picked, words, viewer)
         return Shortlist(
             context,
             feed.posts,

@@ -263,9 +263,12 @@ def test_media_are_parted_as_diversity_parts_them(media: list[int], places: int)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 60), st.floats(0, 1), st.text(max_size=4))
-def test_places_are_explored_as_diversity_explores_them(count: int, share: float, key: str) -> None:
+@given(st.integers(0, 60), st.floats(0, 1), st.text(max_size=20))
+def test_places_are_explored_as_diversity_explores_them(count: int, share: float, viewer: str) -> None:
+    lead = diversity.lead(1, "5.1000")
+    words = mixing.seeds(lead, named(["another", viewer]), 1)
+    assert words.tolist() == diversity.seeds(lead, viewer).tolist()
     order, bits = np.arange(count).astype(np.int32), np.empty((count + 7) // 8, np.uint8)
-    mixing.explore(order, diversity.seeds(key).copy(), share, bits)
-    expected, drawn = diversity.explore(list(range(count)), share, key)
+    mixing.explore(order, words, share, bits)
+    expected, drawn = diversity.explore(list(range(count)), share, words)
     assert (order.tolist(), bits.tobytes()) == (expected, np.packbits(drawn, bitorder="little").tobytes())

@@ -11,6 +11,7 @@ from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.kernels.scoring import Picked, by_rank
 from feedgen.prefetch import prefetch
+from feedgen.state.symbols import Names
 
 _FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
 _SECOND_SHIFT, _SECOND_FACTOR = MIX[1]
@@ -142,9 +143,23 @@ def _mixed(value: int) -> int:
 
 
 @compiled
-def explore(order: NDArray[np.int32], seeds: NDArray[np.uint64], share: float, explored: NDArray[np.uint8]) -> None:
+def seeds(lead: NDArray[np.uint64], people: Names, viewer: int) -> NDArray[np.uint64]:
+    """See feedgen.diversity.seeds. O(length)."""
+    at, end = people.bounds[viewer], people.bounds[viewer + 1]
+    first, second, length = lead[0], lead[1], np.uint64(end - at)
+    while at < end:
+        eight = np.uint64(0)
+        for place in range(min(end - at, 8)):
+            eight |= np.uint64(people.data[at + place]) << np.uint64(8 * place)
+        first, second = _mixed(first ^ eight), _mixed(second ^ eight)
+        at += 8
+    return np.array([_mixed(first ^ length), _mixed(second ^ length)])
+
+
+@compiled
+def explore(order: NDArray[np.int32], words: NDArray[np.uint64], share: float, explored: NDArray[np.uint8]) -> None:
     """See feedgen.diversity.explore; `order` is changed in place. `explored`: a bit by place, the lowest first."""
-    count, step, first, second = len(order), np.uint64(STEP), seeds[0], seeds[1]
+    count, step, first, second = len(order), np.uint64(STEP), words[0], words[1]
     drawn, edge = np.empty(count, np.uint64), share * 4294967296.0
     for place in range(count):  # apart, so that eight are drawn at a time
         drawn[place] = _mixed(first ^ _mixed(second + np.uint64(place + 1) * step))
@@ -177,13 +192,13 @@ def _shown(
     mixing: Mixing,
     ranked: Ranked,
     origin: NDArray[np.uint8],
-    seeds: NDArray[np.uint64],
+    words: NDArray[np.uint64],
 ) -> Feed:
     count, traits = len(ranked.posts), _traits(source.cards.posts, slots, ranked.posts)
     adjusted = _adjusted(mixing, ranked.scores, traits)
     order, explored = _descending(adjusted, ranked.posts, source), np.empty((count + 7) // 8, np.uint8)
     part_media(order, traits.media, mixing.media_places)
-    explore(order, seeds, mixing.explore_share, explored)
+    explore(order, words, mixing.explore_share, explored)
     posts, scores, reasons = np.empty(count, np.int32), np.empty(count), np.empty(count, np.uint8)
     created, author_of = np.empty(count), np.empty(count, np.int32)
     for place in range(count):
@@ -195,11 +210,11 @@ def _shown(
 
 @compiled
 def mixed(
-    source: Source, slots: NDArray[np.int32], mixing: Mixing, picked: Picked, seeds: NDArray[np.uint64]
+    source: Source, slots: NDArray[np.int32], mixing: Mixing, picked: Picked, lead: NDArray[np.uint64], viewer: int
 ) -> tuple[Ranked, Feed]:
-    """Of the first viewer, what is picked before the rules of diversity and after them. As `mix`, but not written."""
+    """Of the first row, which is the viewer's, what is picked before the rules of diversity and after them."""
     ranked = _line(source, mixing, picked, 0)
-    return ranked, _shown(source, slots, mixing, ranked, picked.origin[0], seeds)
+    return ranked, _shown(source, slots, mixing, ranked, picked.origin[0], seeds(lead, source.people, viewer))
 
 
 @inner
@@ -209,11 +224,11 @@ def mix_one(
     mixing: Mixing,
     picked: Picked,
     row: int,
-    seeds: NDArray[np.uint64],
+    words: NDArray[np.uint64],
 ) -> Feed:
-    """The feed of one viewer."""
+    """The feed of one row."""
     ranked = _line(source, mixing, picked, row)
-    return _shown(source, slots, mixing, ranked, picked.origin[row], seeds)
+    return _shown(source, slots, mixing, ranked, picked.origin[row], words)
 
 
 @compiled
@@ -222,17 +237,18 @@ def mix(
     slots: NDArray[np.int32],
     mixing: Mixing,
     picked: Picked,
-    seeds: NDArray[np.uint64],
+    lead: NDArray[np.uint64],
+    viewers: NDArray[np.int64],
     arena: NDArray[np.uint8],
     into: Packed,
 ) -> NDArray[np.uint8]:
     """The records of what is `picked`, in the order of its scores as they are now: stage two may have changed them.
 
-    `seeds`: by viewer two words that decide the draws. Fills `into`, whose parts stand in the arena: this one, or the
-    larger one that is returned. `slots`: scratch by user, all −1. O(items) a viewer.
+    `lead`: see feedgen.diversity.seeds. Fills `into`, whose parts stand in the arena: this one, or the larger one that
+    is returned. `slots`: scratch by user, all −1. O(items) a viewer.
     """
     used = 0
-    for row in range(len(picked.counts)):
-        feed = mix_one(source, slots, mixing, picked, row, seeds[row])
+    for row in range(len(viewers)):
+        feed = mix_one(source, slots, mixing, picked, row, seeds(lead, source.people, viewers[row]))
         arena, used = pack(source, feed, row, arena, used, into)
     return arena

@@ -47,8 +47,8 @@ class Feed(NamedTuple):
 class Packed(NamedTuple):
     """The parts of feed.record.Bulk in one arena, by viewer.
 
-    `cuts`: int64 (viewers, PARTS + 1): where each part begins there, and the last one ends; they are, in order: created,
-    scores, ends of items, ends of authors, author_of, reason_of, explored, data of items, data of authors. `facts`: int64
+    `cuts`: int64 (viewers, PARTS + 1): where each part begins there, and the last one ends. In order: created, scores,
+    ends of items, ends of authors, author_of, reason_of, explored, data of items, data of authors. `facts`: int64
     (viewers, FACTS): how many items and authors; kind (place in KINDS) and width of items, and of authors; whether
     `created` is in whole seconds (uint32), and whether every score is finite as float32.
     """
@@ -206,7 +206,7 @@ def _numbered(feed: Feed, author_of: NDArray[np.uint16]) -> NDArray[np.int32]:
 def _whole(created: NDArray[np.float64]) -> bool:
     whole = True
     for at in created:
-        whole &= (0.0 <= at) & (at < 4294967296.0) & (at == np.floor(at))
+        whole &= (at >= 0.0) & (at < 4294967296.0) & (at == np.floor(at))
     return whole
 
 
