@@ -5,20 +5,21 @@ Several threads may make batches at once; each has its own scratch.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.choosing import Chooser
+from feedgen.choosing import Chooser, empty_tally
 from feedgen.config import Settings
-from feedgen.diversity import seeds_of
+from feedgen.diversity import lead
 from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
 from feedgen.kernels import packing
 from feedgen.kernels.filters import FILTERS
+from feedgen.kernels.generating import generate
 from feedgen.kernels.mixing import Mixing, mix
 from feedgen.kernels.scoring import Picked
 from feedgen.kernels.selecting import Tally
@@ -31,12 +32,14 @@ from feedgen.state.columns import SECONDS_PER_HOUR
 from feedgen.state.state import State
 
 AT_ONCE: Final = 64
-"""Viewers whose records are held at once, 25 KB each; a call of the kernels costs 60 µs, whatever their number."""
+"""Viewers whose records are held at once, 20 KB each; a call of the kernels costs 60 µs, whatever their number."""
+_BYTES_EACH: Final = 40
+"""Of an item in a record, where ids take 8 bytes at most."""
 _DAY_S: Final = 86_400.0
 
 
 class Room(NamedTuple):
-    """Where a batch is put, by viewer and place; `arena`: the bytes of its ids."""
+    """Where a batch is put. `picked`: of each viewer where two stages rank, else of one; `arena`: parts of records."""
 
     picked: Picked
     packed: packing.Packed
@@ -44,55 +47,36 @@ class Room(NamedTuple):
 
 
 class Scratch(threading.local):
-    """Room of one thread for a batch."""
+    """Room of one thread for a batch of `AT_ONCE` viewers, where one stage ranks and where two do."""
 
     def __init__(self) -> None:
-        self._room: Room | None = None
+        self._rooms: dict[bool, Room] = {}
 
-    def room(self, viewers: int, items: int, *, staged: bool) -> Room:
-        """For so many viewers, `AT_ONCE` at most, with at most so many items each; `staged`: and their features."""
-        room = self._room
-        if room is None or len(room.picked.features) < staged:
-            room = self._room = _room(AT_ONCE, items, AT_ONCE if staged else 0)
-        rows = slice(viewers)
-        picked, packed = Picked(*_first(rows, room.picked)), packing.Packed(*_first(rows, room.packed))
-        return Room(picked if staged else picked._replace(features=picked.features[:0]), packed, room.arena)
+    def room(self, items: int, *, staged: bool) -> Room:
+        """For at most so many items a viewer; `staged`: and their features."""
+        room = self._rooms.get(staged)
+        if room is None:
+            room = self._rooms[staged] = _room(items, AT_ONCE if staged else 0)
+        return room
 
-    def keep(self, arena: NDArray[np.uint8]) -> None:
+    def keep(self, arena: NDArray[np.uint8], *, staged: bool) -> None:
         """The arena that the last batch needed is there for the next one."""
-        if self._room is not None and len(arena) > len(self._room.arena):
-            self._room = self._room._replace(arena=arena)
+        if arena is not self._rooms[staged].arena:
+            self._rooms[staged] = self._rooms[staged]._replace(arena=arena)
 
 
-def _first(rows: slice, parts: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    return (part[rows] for part in parts)
-
-
-def _room(viewers: int, items: int, staged: int) -> Room:
-    shape = (viewers, items)
+def _room(items: int, staged: int) -> Room:
+    shape = (max(staged, 1), items)
     picked = Picked(
-        counts=np.empty(viewers, np.int64),
+        counts=np.empty(shape[0], np.int64),
         posts=np.empty(shape, np.int32),
         origin=np.empty(shape, np.uint8),
         damped=np.empty(shape, np.bool_),
         scores=np.empty(shape),
         features=np.empty((staged, items, len(FEATURES))),
     )
-    packed = packing.Packed(
-        ids=np.empty((viewers, 2, 4), np.int64),
-        ends=np.empty((viewers, 2, items), np.uint32),
-        authors=np.empty(viewers, np.int64),
-        author_of=np.empty(shape, np.uint16),
-        author_of_8=np.empty(shape, np.uint8),
-        scores=np.empty(shape, np.float32),
-        finite=np.empty(viewers, np.bool_),
-        whole=np.empty(viewers, np.bool_),
-        seconds=np.empty(shape, np.uint32),
-        created=np.empty(shape),
-        origin=np.empty(shape, np.uint8),
-        explored=np.empty((viewers, (items + 7) // 8), np.uint8),
-    )
-    return Room(picked, packed, np.empty(2 * 8 * viewers * items, np.uint8))
+    cuts, facts = (np.empty((AT_ONCE, parts), np.int64) for parts in (packing.PARTS + 1, packing.FACTS))
+    return Room(picked, packing.Packed(cuts, facts), np.empty(_BYTES_EACH * AT_ONCE * items, np.uint8))
 
 
 class BatchMaker:
@@ -118,49 +102,61 @@ class BatchMaker:
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         """A feed each, the error for one that failed, and what was counted (Pipeline.counted). `AT_ONCE` at most."""
-        settings, scratch = self._settings, self._scratch
+        settings = self._settings
         staged = bool(line_up.versions or line_up.missing)
-        room = scratch.room(len(viewers), settings.feed.items, staged=staged)
+        room = self._scratch.room(settings.feed.items, staged=staged)
         generation = Generation(epoch.watermark, round(now * 1000))
-        keys = keys_of(self._state, settings, viewers, generation)
+        heads, mixing = self._ranker.heads(line_up), mixing_of(settings, now)
+        words = lead(settings.diversity.seed, str(generation))
         with self._chooser as chooser:
-            tally = chooser.choose(viewers, self._ranker.heads(line_up), epoch, now, room.picked)
             if staged:
+                tally = chooser.choose(viewers, heads, epoch, now, room.picked)
                 self._rescore(line_up, viewers, room.picked, now)
-            source, slots, mixing = chooser.source(epoch), chooser.marks().slot, mixing_of(settings, now)
-            arena = mix(source, slots, mixing, room.picked, keys, room.arena, room.packed)
-        scratch.keep(arena)
-        return self._bulks(generation, room.picked, room.packed, arena), _counted(tally)
+                source, slots = chooser.source(epoch), chooser.marks().slot
+                arena = mix(source, slots, mixing, room.picked, words, viewers, room.arena, room.packed)
+            else:
+                chosen, tally = chooser.parts(viewers, heads, epoch, now, settings.feed.items), empty_tally()
+                arena = generate(*chosen, mixing, words, room.picked, tally, room.arena, room.packed)
+        self._scratch.keep(arena, staged=staged)
+        return self._bulks(generation, len(viewers), room.packed, arena), _counted(tally)
 
     def _bulks(
-        self, generation: Generation, picked: Picked, packed: packing.Packed, arena: NDArray[np.uint8]
+        self, generation: Generation, viewers: int, packed: packing.Packed, arena: NDArray[np.uint8]
     ) -> list[Bulk | Exception]:
-        """What stands in the arrays as records of their own. O(bytes)."""
-        share, bulks = self._settings.diversity.explore_share, list[Bulk | Exception]()
-        finite, authors, whole = packed.finite.tolist(), packed.authors.tolist(), packed.whole.tolist()
-        ids, ends, data = packed.ids.tolist(), packed.ends, arena.data
-        wide, narrow, scores = _Rows(packed.author_of), _Rows(packed.author_of_8), _Rows(packed.scores)
-        seconds, exact, origin = _Rows(packed.seconds), _Rows(packed.created), _Rows(packed.origin)
-        explored = _Rows(packed.explored)
-        for row, count in enumerate(picked.counts.tolist()):
-            if not finite[row]:
+        """What stands in the arena as records of their own. O(bytes)."""
+        share, data, bulks = self._settings.diversity.explore_share, arena.data, list[Bulk | Exception]()
+        for cuts, facts in zip(packed.cuts[:viewers].tolist(), packed.facts[:viewers].tolist(), strict=True):
+            times, scores, ends, authors_ends, author_of, reasons, explored, items, authors, end = cuts
+            count, distinct, kind, width, authors_kind, authors_width, whole, finite = facts
+            if not finite:
                 bulks.append(ValueError("a score is not finite (as float32)"))
                 continue
-            numbers, created = narrow if authors[row] <= 256 else wide, seconds if whole[row] else exact
             bulks.append(
                 Bulk(
                     generation.watermark,
                     generation.generated_at_ms,
-                    _ids(data, count, ids[row][0], ends[row, 0]),
-                    _ids(data, authors[row], ids[row][1], ends[row, 1]),
-                    numbers.cut(row, count),
-                    scores.cut(row, count),
-                    "I" if whole[row] else "d",
-                    created.cut(row, count),
+                    PackedIds(
+                        packing.KINDS[kind],
+                        count,
+                        width,
+                        data[items:authors].tobytes(),
+                        data[ends:authors_ends].tobytes() if kind == packing.ARENA else b"",
+                    ),
+                    PackedIds(
+                        packing.KINDS[authors_kind],
+                        distinct,
+                        authors_width,
+                        data[authors:end].tobytes(),
+                        data[authors_ends:author_of].tobytes() if authors_kind == packing.ARENA else b"",
+                    ),
+                    data[author_of:reasons].tobytes(),
+                    data[scores:ends].tobytes(),
+                    "I" if whole else "d",
+                    data[times:scores].tobytes(),
                     SOURCES,
-                    origin.cut(row, count),
+                    data[reasons:explored].tobytes(),
                     share,
-                    explored.cut(row, (count + 7) // 8),
+                    data[explored:items].tobytes(),
                 )
             )
         return bulks
@@ -188,13 +184,6 @@ def mixing_of(settings: Settings, now: float) -> Mixing:
     )
 
 
-def keys_of(state: State, settings: Settings, viewers: NDArray[np.int64], generation: Generation) -> NDArray[np.uint64]:
-    """What decides each viewer's draws: the key of diversity.explore, as two words."""
-    (bounds, names), lead = state.users.encoded, f"{settings.diversity.seed} {generation} ".encode()
-    spans = zip(bounds[viewers].tolist(), bounds[viewers + 1].tolist(), strict=True)
-    return seeds_of(lead + names[start:end].tobytes() for start, end in spans)
-
-
 _EVERY_LOOP: Final = (
     Event("1", "post", 0.5, "nobody", "nothing", {"topics": ["nothing"]}),
     Event("2", "post", 0.0, "nobody", "nothing else", {}),
@@ -212,7 +201,7 @@ _EVERY_LOOP: Final = (
 def warm() -> None:
     """Have every kernel and every compiled part of folding compiled, or read from where it is kept.
 
-    About a minute the first time, then a second. Before the first request, so that none waits for it.
+    A minute or two the first time, then a second. Before the first request, so that none waits for it.
     """
     settings = Settings()
     state = State(settings.state, settings.ranking)
@@ -223,9 +212,9 @@ def warm() -> None:
     def context(viewer: int, now: float) -> ViewerContext:
         return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
 
-    BatchMaker(state, settings, ranker, Chooser(state, settings), context).make(
-        np.zeros(1, np.int64), LineUp(), epoch, 1.0
-    )
+    maker = BatchMaker(state, settings, ranker, Chooser(state, settings), context)
+    for line_up in (LineUp(), LineUp(missing=True)):  # one stage, and two
+        maker.make(np.zeros(1, np.int64), line_up, epoch, 1.0)
 
 
 def _counted(tally: Tally) -> dict[str, int]:
@@ -235,23 +224,3 @@ def _counted(tally: Tally) -> dict[str, int]:
     counted["filter_duplicate"] = sum(named) - gathered
     counted["spam_damped"] = damped
     return counted
-
-
-class _Rows:
-    """Bytes of the rows of a contiguous array of two dimensions, without an array for each."""
-
-    __slots__ = ("_bytes", "_each", "_row")
-
-    def __init__(self, values: NDArray[Any]) -> None:
-        self._bytes, self._row, self._each = values.data.cast("B"), values.strides[0], values.itemsize
-
-    def cut(self, row: int, count: int) -> bytes:
-        """The first so many entries of the row; a copy."""
-        first = row * self._row
-        return self._bytes[first : first + count * self._each].tobytes()
-
-
-def _ids(data: memoryview, count: int, parts: list[int], ends: NDArray[np.uint32]) -> PackedIds:
-    kind, width, start, end = parts
-    cuts = ends[:count].tobytes() if kind == packing.ARENA else b""
-    return PackedIds(packing.KINDS[kind], count, width, data[start:end].tobytes(), cuts)

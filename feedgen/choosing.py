@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from feedgen.cards import CardIndex
 from feedgen.config import Settings
-from feedgen.kernels.columns import Columns, Viewers
+from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.filters import FILTERS
 from feedgen.kernels.marks import Marks
 from feedgen.kernels.packing import Source
@@ -52,6 +52,11 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
     )
 
 
+def empty_tally() -> Tally:
+    """Nothing counted yet."""
+    return Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
+
+
 class Chooser:
     """Chooses for viewers given by dense index. As a context, around all that uses its marks: a kernel that stops
     half-way, for want of memory, leaves them behind, and what fails inside has the next batch begin with clean ones."""
@@ -80,11 +85,16 @@ class Chooser:
 
     def choose(self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float, into: Picked) -> Tally:
         """Fill `into` with the best candidates by `heads`, as many as it has room for; what was counted on the way."""
-        tally = Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
-        columns, rules = self.columns_at(epoch), rules_of(self._state, self._settings, now)
-        scoring = self._scoring(heads, into.posts.shape[1])
-        select(columns, self.marks(), rules, self._viewers(viewers, now), scoring, into, tally)
+        tally = empty_tally()
+        select(*self.parts(viewers, heads, epoch, now, into.posts.shape[1]), into, tally)
         return tally
+
+    def parts(
+        self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float, items: int
+    ) -> tuple[Columns, Marks, Rules, Viewers, Scoring]:
+        """What kernels choose the best `items` from, and by."""
+        columns, rules = self.columns_at(epoch), rules_of(self._state, self._settings, now)
+        return columns, self.marks(), rules, self._viewers(viewers, now), self._scoring(heads, items)
 
     def source(self, epoch: Epoch) -> Source:
         """What records are written from."""

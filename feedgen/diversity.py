@@ -5,10 +5,10 @@
 3. A post under one of the same medium goes some places down.
 4. In a share of the places whoever is next stands back for one drawn from all that are left.
 
-Ties keep the ranked order. The draws come from a key, not from a generator that somebody else may have used.
+Ties keep the ranked order. The draws come from two words, not from a generator that somebody else may have used.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -21,6 +21,7 @@ from feedgen import config
 from feedgen.state.columns import SECONDS_PER_HOUR
 
 _WORD = 1 << 32
+_EIGHT = 8
 STEP: Final = 0x9E3779B97F4A7C15
 """2⁶⁴ over the golden ratio, as splitmix64 steps."""
 MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
@@ -53,7 +54,7 @@ class Diverse:
 
 
 class Diversifier:
-    """The four rules with their settings. Pure: the same list and key give the same order."""
+    """The four rules with their settings. Pure: the same list of the same feed gets the same order."""
 
     def __init__(self, settings: config.Diversity) -> None:
         self._settings = settings
@@ -65,9 +66,11 @@ class Diversifier:
         authors: NDArray[np.int32],
         media: NDArray[np.uint8],
         age_s: NDArray[np.float64],
-        key: str,
+        generation: str,
+        viewer: str,
     ) -> Diverse:
-        """`scores` descending, the others beside it; `media` 0 for none. `key` decides the draws. O(n log n)."""
+        """`scores` descending, the others beside it; `media` 0 for none. Whose feed it is, and of which generation,
+        decides the draws. O(n log n)."""
         settings = self._settings
         scale = normalised(scores)
         lift = np.where(age_s < self._fresh_s, settings.fresh_lift, 0.0)
@@ -76,7 +79,8 @@ class Diversifier:
         adjusted = base - settings.author_penalty * repeats
         by_score = np.argsort(-adjusted, kind="stable")
         parted = part_media(media[by_score].tolist(), settings.media_places)
-        shown, explored = explore(parted, settings.explore_share, f"{settings.seed} {key}")
+        words = seeds(lead(settings.seed, generation), viewer)
+        shown, explored = explore(parted, settings.explore_share, words)
         return Diverse(by_score[shown], scale, lift, repeats, adjusted, by_score, parted, explored)
 
 
@@ -128,7 +132,7 @@ def part_media(media: Sequence[int], places: int) -> list[int]:
     return order
 
 
-def explore(line: list[int], share: float, key: str) -> tuple[list[int], NDArray[np.bool_]]:
+def explore(line: list[int], share: float, words: NDArray[np.uint64]) -> tuple[list[int], NDArray[np.bool_]]:
     """`line` in another order, and which places hold one that was not next in line. O(n); copies.
 
     Place by place from the top, with probability `share`, one of all that are left is drawn, each as likely, the next
@@ -136,7 +140,7 @@ def explore(line: list[int], share: float, key: str) -> tuple[list[int], NDArray
     """
     count = len(line)
     order, explored = line.copy(), np.zeros(count, np.bool_)
-    drawn = draws(seeds(key), count)
+    drawn = draws(words, count)
     for place in np.flatnonzero((drawn >> np.uint64(32)) < share * _WORD).tolist():
         ahead = (int(drawn[place]) % _WORD) * (count - place) // _WORD
         if ahead:
@@ -145,16 +149,21 @@ def explore(line: list[int], share: float, key: str) -> tuple[list[int], NDArray
     return order, explored
 
 
-def seeds(key: str) -> NDArray[np.uint64]:
-    """Two words: BLAKE2b of the key."""
-    words: NDArray[np.uint64] = seeds_of((key.encode("utf-8", "surrogatepass"),))[0]
-    return words
+def lead(seed: int, generation: str) -> NDArray[np.uint64]:
+    """What decides the draws of all feeds of a generation: the two words of a BLAKE2b."""
+    return np.frombuffer(blake2b(f"{seed} {generation}".encode(), digest_size=16).digest(), "<u8")
 
 
-def seeds_of(keys: Iterable[bytes]) -> NDArray[np.uint64]:
-    """Of each key, in UTF-8; shape (keys, 2). O(bytes)."""
-    digests = (blake2b(key, digest_size=16).digest() for key in keys)
-    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+def seeds(words: NDArray[np.uint64], viewer: str) -> NDArray[np.uint64]:
+    """Two words that decide the draws of one feed. O(length).
+
+    Into each of the `lead` go the bytes of the id, eight at a time with zeros after the last, and then their number. A
+    kernel does that for every viewer.
+    """
+    name = viewer.encode("utf-8", "surrogatepass")
+    for at in range(0, len(name), _EIGHT):
+        words = _mixed(words ^ np.uint64(int.from_bytes(name[at : at + _EIGHT], "little")))
+    return _mixed(words ^ np.uint64(len(name)))
 
 
 def draws(words: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:

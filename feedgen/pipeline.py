@@ -187,7 +187,8 @@ class Pipeline:
             self._state.posts.author[shown],
             self._state.about_posts.media[shown],
             now - self._state.posts.created[shown],
-            f"{_generation(context.epoch, now)} {self._state.users.name(viewer)}",
+            str(_generation(context.epoch, now)),
+            self._state.users.name(viewer),
         )
         order = kept[diverse.order]
         return Ranked(

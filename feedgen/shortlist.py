@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.batch import keys_of, mixing_of
+from feedgen.batch import mixing_of
 from feedgen.choosing import Chooser
 from feedgen.config import Settings
+from feedgen.diversity import lead
 from feedgen.feed.record import Generation
 from feedgen.kernels.mixing import mixed
 from feedgen.kernels.scoring import Picked
@@ -60,7 +61,7 @@ class Shortlister:
         settings, context, who = self._settings, self._context(viewer, now), np.array([viewer])
         all_of_them = _room(max(settings.selection.fetch_cap, settings.feed.items))
         generation = Generation(context.epoch.watermark, round(now * 1000))
-        keys = keys_of(self._state, settings, who, generation)
+        words = lead(settings.diversity.seed, str(generation))
         with self._chooser as chooser:
             chooser.choose(who, self._ranker.heads(line_up), context.epoch, now, all_of_them)
             every = int(all_of_them.counts[0])
@@ -70,7 +71,7 @@ class Shortlister:
             posts, features = picked.posts[0], picked.features[0]
             picked.scores[0] = self._ranker.rescored(line_up, context, posts, features, picked.scores[0].copy())
             source, slots, mixing = chooser.source(context.epoch), chooser.marks().slot, mixing_of(settings, now)
-            ranked, feed = mixed(source, slots, mixing, picked, keys[0])
+            ranked, feed = mixed(source, slots, mixing, picked, words, viewer)
         return Shortlist(
             context,
             feed.posts,

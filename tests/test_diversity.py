@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from feedgen import config
 from feedgen.config import Settings
-from feedgen.diversity import Diverse, Diversifier, explore, part_media
+from feedgen.diversity import Diverse, Diversifier, explore, lead, part_media, seeds
 from feedgen.feed.record import propensity
 from feedgen.state.attributes import MEDIA
 from tests.state_twin import Post
@@ -37,13 +37,16 @@ posts = st.lists(
 """Score, author, medium, age in hours."""
 
 
-def reordered(settings: config.Diversity, scores: Any, authors: Any, media: Any, age_h: Any, key: str = "k") -> Diverse:
+def reordered(
+    settings: config.Diversity, scores: Any, authors: Any, media: Any, age_h: Any, generation: str = "7.5"
+) -> Diverse:
     return Diversifier(settings).reorder(
         np.array(scores, np.float64),
         np.array(authors, np.int32),
         np.array([MEDIA.index(medium) for medium in media], np.uint8),
         np.array(age_h, np.float64) * HOUR,
-        key,
+        generation,
+        "vic",
     )
 
 
@@ -63,8 +66,7 @@ def test_it_is_equal_to_its_plain_twin(found: list[tuple[int, int, str, float]],
     worth = twin.in_turns({name: one[0] / 4 for name, one in zip(names, found, strict=True)}, NOW)
     expected = twin.explored(twin.parted(list(worth)), "vic", NOW)
     scores, authors, media, age_h = zip(*found, strict=True) if found else ((), (), (), ())
-    key = f"7.{round(NOW * 1000)} vic"
-    diverse = reordered(settings, np.array(scores) / 4, authors, media, age_h, key)
+    diverse = reordered(settings, np.array(scores) / 4, authors, media, age_h, f"7.{round(NOW * 1000)}")
     assert [names[at] for at in diverse.order] == expected
     assert {name: float(diverse.adjusted[at]) for at, name in enumerate(names)} == worth
 
@@ -170,7 +172,7 @@ class TestFreshPosts:
 
 def drawn(share: float, count: int, runs: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Orders of `runs` feeds of `count` posts each, and the propensity of each place; shape (runs, count)."""
-    made = [explore(list(range(count)), share, f"1 {run}.0 vic") for run in range(runs)]
+    made = [explore(list(range(count)), share, seeds(lead(1, f"{run}.0"), "vic")) for run in range(runs)]
     orders = np.array([order for order, _ in made])
     chances = [[propensity(share, count - at, bool(far)) for at, far in enumerate(explored)] for _, explored in made]
     return orders, np.array(chances)
@@ -205,37 +207,30 @@ class TestExploring:
             assert abs(weights.mean() - 1.0) < 4 * weights.std() / runs**0.5, post
 
     def test_about_the_share_of_the_places_is_drawn_each_as_often(self) -> None:
-        explored = np.array([explore(list(range(500)), 0.05, f"1 {run}.0 vic")[1] for run in range(400)])
+        explored = np.array(
+            [explore(list(range(500)), 0.05, seeds(lead(1, f"{run}.0"), "vic"))[1] for run in range(400)]
+        )
         expected = 0.05 * (1 - 1 / np.arange(500, 0, -1))
         assert abs(explored.mean() - expected.mean()) < 4 * (0.05 * 0.95 / explored.size) ** 0.5
         assert np.abs(explored.mean(axis=0) - expected).max() < 5 * (0.05 * 0.95 / 400) ** 0.5
         assert not explored[:, -1].any()
 
     def test_the_rest_keep_their_order(self) -> None:
-        order, explored = explore(list("abcdefghijklmnopqrstuvwxyz"), 0.2, "1 5.0 vic")  # type: ignore[arg-type]
+        words = seeds(lead(1, "5.0"), "vic")
+        order, explored = explore(list("abcdefghijklmnopqrstuvwxyz"), 0.2, words)  # type: ignore[arg-type]
         assert explored.any()
         rest = [one for one, far in zip(order, explored, strict=True) if not far]
         assert rest == sorted(rest)
 
     def test_the_draws_are_the_same_everywhere_and_for_ever(self) -> None:
-        assert explore(list(range(12)), 0.4, "1 216388.1735603200000 u1340")[0] == [
-            0,
-            1,
-            2,
-            3,
-            4,
-            5,
-            8,
-            11,
-            6,
-            7,
-            9,
-            10,
-        ]
+        words = seeds(lead(1, "216388.1735603200000"), "u1340")
+        assert explore(list(range(12)), 0.4, words)[0] == [3, 2, 0, 10, 1, 4, 5, 7, 6, 9, 11, 8]
 
     def test_another_seed_viewer_or_generation_draws_others(self) -> None:
-        keys = ("1 5.1000 vic", "2 5.1000 vic", "1 6.1000 vic", "1 5.1001 vic", "1 5.1000 wes", "1 5.1000 vic\udcff")
-        assert len({tuple(explore(list(range(100)), 0.2, key)[0]) for key in keys}) == len(keys)
+        leads = [lead(1, "5.1000"), lead(2, "5.1000"), lead(1, "6.1000"), lead(1, "5.1001")]
+        words = [seeds(one, "vic") for one in leads]
+        words += [seeds(leads[0], name) for name in ("wes", "vic\udcff", "vic\0", "", "a long viewer", "a long viewes")]
+        assert len({tuple(explore(list(range(100)), 0.2, both)[0]) for both in words}) == len(words)
 
     def test_a_feed_is_drawn_by_its_seed_and_generation_and_by_nothing_else(self) -> None:
         def shown(seed: int, viewer: str, later_s: float) -> list[str]:

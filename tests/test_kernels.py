@@ -237,11 +237,11 @@ def test_ids_are_packed_as_the_record_packs_them(names: list[str], data: st.Data
     source, chosen, ends = named(names), np.array(which, np.int32), np.empty(len(which), np.uint32)
     plainly = ids.pack_ids([names[one] for one in which])
     for cards in (coded(source), np.zeros(len(names), USER)):  # from their codes, and from the ids themselves
-        parts, arena = np.empty(4, np.int64), np.full(2, 77, np.uint8)
-        arena, used = packing.pack_names(cards, source, chosen, arena, 1, parts, ends)
-        kind, width, start, end = parts.tolist()
-        assert (start, end, arena[0]) == (1, used, 77)
-        assert (packing.KINDS[kind], width, arena[start:end].tobytes()) == (plainly.kind, plainly.width, plainly.data)
+        form, room = packing.measured(cards, source, chosen)
+        arena = np.full(room + 1, 77, np.uint8)
+        kind, width, end = packing.pack_names(cards, source, chosen, form, arena[:room], ends)
+        assert (end <= room, arena[room]) == (True, 77)
+        assert (packing.KINDS[kind], width, arena[:end].tobytes()) == (plainly.kind, plainly.width, plainly.data)
         assert plainly.ends in (b"", ends.tobytes())
         assert (kind == packing.ARENA) == bool(plainly.ends)
 
@@ -293,9 +293,12 @@ def test_media_are_parted_as_diversity_parts_them(media: list[int], places: int)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 60), st.floats(0, 1), st.text(max_size=4))
-def test_places_are_explored_as_diversity_explores_them(count: int, share: float, key: str) -> None:
-    order, explored = np.arange(count).astype(np.int32), np.zeros(count, np.bool_)
-    mixing.explore(order, diversity.seeds(key).copy(), share, explored)
-    expected, drawn = diversity.explore(list(range(count)), share, key)
-    assert (order.tolist(), explored.tolist()) == (expected, drawn.tolist())
+@given(st.integers(0, 60), st.floats(0, 1), st.text(max_size=20))
+def test_places_are_explored_as_diversity_explores_them(count: int, share: float, viewer: str) -> None:
+    lead = diversity.lead(1, "5.1000")
+    words = mixing.seeds(lead, named(["another", viewer]), 1)
+    assert words.tolist() == diversity.seeds(lead, viewer).tolist()
+    order, bits = np.arange(count).astype(np.int32), np.empty((count + 7) // 8, np.uint8)
+    mixing.explore(order, words, share, bits)
+    expected, drawn = diversity.explore(list(range(count)), share, words)
+    assert (order.tolist(), bits.tobytes()) == (expected, np.packbits(drawn, bitorder="little").tobytes())

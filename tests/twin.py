@@ -370,8 +370,12 @@ class Twin(StateTwin):
     def explored(self, feed: list[str], viewer: str, now: float) -> list[str]:
         """Place by place, now and then one drawn from all that are left."""
         rules = self.settings.diversity
-        key = f"{rules.seed} {self.watermark}.{round(now * 1000)} {viewer}"
-        first, second = struct.unpack("<QQ", hashlib.blake2b(key.encode(), digest_size=16).digest())
+        lead = f"{rules.seed} {self.watermark}.{round(now * 1000)}".encode()
+        first, second = struct.unpack("<QQ", hashlib.blake2b(lead, digest_size=16).digest())
+        name = viewer.encode()
+        eights = [*(name[at : at + 8].ljust(8, b"\0") for at in range(0, len(name), 8)), struct.pack("<Q", len(name))]
+        for (eight,) in map(struct.Struct("<Q").unpack, eights):
+            first, second = splitmix64(first ^ eight), splitmix64(second ^ eight)
         left, shown = list(feed), []
         for place in range(len(feed)):
             step = (second + (place + 1) * 0x9E3779B97F4A7C15) % (1 << 64)

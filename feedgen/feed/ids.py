@@ -17,7 +17,7 @@ _SEARCHED_BYTES: Final = 8_192
 Kind = Literal["int", "hex", "fixed", "arena"]
 
 
-class PackedIds(Struct, array_like=True):
+class PackedIds(Struct, array_like=True, gc=False):
     """Column as it is stored: `kind` says how `data` is cut up.
 
     "int": int64 little-endian each. "hex": `width` bytes each, written as lower-case hexadecimal digits. "fixed":

@@ -55,13 +55,14 @@ class Generation(NamedTuple):
         return cls(int(parts[0]), int(parts[1]))
 
 
-class Bulk(Struct, array_like=True, frozen=True):
+class Bulk(Struct, array_like=True, frozen=True, gc=False):
     """The bulk column: a whole ranked feed, best first.
 
     `authors` are the distinct authors, `author_of` positions in it (uint8, or uint16 past 256 authors; the length tells
     which), `scores` float32, `created` uint32 whole seconds or float64 (`created_kind`), `reason_of` uint8 positions in
     `reasons`. One entry per item, in rank order. `explored`: a bit per item, the lowest first, whether it was drawn
-    from further down when each place was drawn with probability `explore_share`; empty where nothing was.
+    from further down when each place was drawn with probability `explore_share`; empty where nothing was. In no cycle:
+    the collector of those does not look at it.
     """
 
     watermark: int

@@ -1,6 +1,6 @@
 """From scores to records: the rules of feedgen.diversity over what was picked, for one viewer after the other."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.kernels.scoring import Picked, by_rank
 from feedgen.prefetch import prefetch
+from feedgen.state.symbols import Names
 
 _FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
 _SECOND_SHIFT, _SECOND_FACTOR = MIX[1]
@@ -36,44 +37,62 @@ class Ranked(NamedTuple):
     scores: NDArray[np.float64]
 
 
-@compiled
-def adjust(
-    source: Source, slots: NDArray[np.int32], mixing: Mixing, scores: NDArray[np.float64], posts: NDArray[np.int32]
-) -> NDArray[np.float64]:
+class _Traits(NamedTuple):
+    """What diversity asks of the posts in a line, by place: when created, the medium, the number of the author among
+    `authors`."""
+
+    created: NDArray[np.float64]
+    media: NDArray[np.uint8]
+    author_of: NDArray[np.int32]
+    authors: NDArray[np.int32]
+
+
+@inner
+def _traits(cards: Any, slots: NDArray[np.int32], posts: NDArray[np.int32]) -> _Traits:
+    count, distinct = len(posts), 0
+    created, media = np.empty(count), np.empty(count, np.uint8)
+    author_of, authors = np.empty(count, np.int32), np.empty(count + 1, np.int32)
+    for at in range(count):  # apart, so that all are fetched at once
+        card = cards[posts[at]]
+        created[at], media[at], author_of[at] = card.created, card.media, card.author
+        prefetch(slots, author_of[at])
+    for at in range(count):  # without a branch: which author is new cannot be guessed
+        author = author_of[at]
+        known = slots[author]
+        authors[distinct] = author
+        slots[author] = author_of[at] = known if known >= 0 else distinct
+        distinct += known < 0
+    for author in authors[:distinct]:
+        slots[author] = -1
+    return _Traits(created, media, author_of, authors[:distinct])
+
+
+@inner
+def _adjusted(mixing: Mixing, scores: NDArray[np.float64], traits: _Traits) -> NDArray[np.float64]:
     """Scores (descending) normalised, fresh posts lifted, an author's further ones lowered."""
     count = len(scores)
-    authors, created = np.empty(count, np.int32), np.empty(count)
-    for at in range(count):  # apart, so that all are fetched at once
-        card = source.cards.posts[posts[at]]
-        authors[at], created[at] = card.author, card.created
-        prefetch(slots, authors[at])
-    spread = scores[0] - scores[-1] if count else 0.0
     base, lines = np.empty(count), np.empty((2, count), np.int32)
+    low = scores[-1] if count else 0.0
+    spread = scores[0] - low if count else 0.0
+    for at in range(count):
+        base[at] = (scores[at] - low) / spread if spread > 0 else 0.0
     young, old = 0, 0
     for at in range(count):
-        normal = (scores[at] - scores[-1]) / spread if spread > 0 else 0.0
-        fresh = mixing.now - created[at] < mixing.fresh_s
-        base[at] = normal + (mixing.fresh_lift if fresh else 0.0)
+        fresh = mixing.now - traits.created[at] < mixing.fresh_s
+        base[at] += mixing.fresh_lift if fresh else 0.0
         lines[0, young], lines[1, old] = at, at
         young += fresh
         old += not fresh
-    _lower(authors, slots, mixing.author_penalty, lines[0, :young], lines[1, :old], base)
-    for author in authors:
-        slots[author] = -1
+    _lower(traits, mixing.author_penalty, lines[0, :young], lines[1, :old], base)
     return base
 
 
 @inner
 def _lower(
-    author_of: NDArray[np.int32],
-    slots: NDArray[np.int32],
-    penalty: float,
-    young: NDArray[np.int32],
-    old: NDArray[np.int32],
-    base: NDArray[np.float64],
+    traits: _Traits, penalty: float, young: NDArray[np.int32], old: NDArray[np.int32], base: NDArray[np.float64]
 ) -> None:
     """Each post by what its author has before it: of the two lines, either of which falls, the greater one is next."""
-    first, second = 0, 0
+    first, second, before = 0, 0, np.zeros(len(traits.authors), np.int32)
     for _ in range(len(base)):
         turn = second < len(old)
         if turn and first < len(young):
@@ -82,9 +101,9 @@ def _lower(
         at = old[second] if turn else young[first]
         second += turn
         first += not turn
-        author = author_of[at]
-        slots[author] += 1
-        base[at] -= penalty * slots[author]
+        author = traits.author_of[at]
+        base[at] -= penalty * before[author]
+        before[author] += 1
 
 
 @inner
@@ -124,20 +143,36 @@ def _mixed(value: int) -> int:
 
 
 @compiled
-def explore(order: NDArray[np.int32], seeds: NDArray[np.uint64], share: float, explored: NDArray[np.bool_]) -> None:
-    """See feedgen.diversity.explore; `order` is changed in place."""
-    count, step, edge = len(order), np.uint64(STEP), share * 4294967296.0
+def seeds(lead: NDArray[np.uint64], people: Names, viewer: int) -> NDArray[np.uint64]:
+    """See feedgen.diversity.seeds. O(length)."""
+    at, end = people.bounds[viewer], people.bounds[viewer + 1]
+    first, second, length = lead[0], lead[1], np.uint64(end - at)
+    while at < end:
+        eight = np.uint64(0)
+        for place in range(min(end - at, 8)):
+            eight |= np.uint64(people.data[at + place]) << np.uint64(8 * place)
+        first, second = _mixed(first ^ eight), _mixed(second ^ eight)
+        at += 8
+    return np.array([_mixed(first ^ length), _mixed(second ^ length)])
+
+
+@compiled
+def explore(order: NDArray[np.int32], words: NDArray[np.uint64], share: float, explored: NDArray[np.uint8]) -> None:
+    """See feedgen.diversity.explore; `order` is changed in place. `explored`: a bit by place, the lowest first."""
+    count, step, first, second = len(order), np.uint64(STEP), words[0], words[1]
+    drawn, edge = np.empty(count, np.uint64), share * 4294967296.0
+    for place in range(count):  # apart, so that eight are drawn at a time
+        drawn[place] = _mixed(first ^ _mixed(second + np.uint64(place + 1) * step))
+    explored[:] = 0
     for place in range(count):
-        explored[place] = False
-        drawn = _mixed(seeds[0] ^ _mixed(seeds[1] + np.uint64(place + 1) * step))
-        if np.float64(drawn >> np.uint64(32)) < edge:
-            ahead = np.int64(drawn & np.uint64(4294967295)) * (count - place) >> 32
+        if np.float64(drawn[place] >> np.uint64(32)) < edge:
+            ahead = np.int64(drawn[place] & np.uint64(4294967295)) * (count - place) >> 32
             if ahead:
                 chosen = order[place + ahead]
                 for at in range(place + ahead, place, -1):
                     order[at] = order[at - 1]
                 order[place] = chosen
-                explored[place] = True
+                explored[place >> 3] |= np.uint8(1 << (place & 7))
 
 
 @inner
@@ -151,31 +186,49 @@ def _line(source: Source, mixing: Mixing, picked: Picked, row: int) -> Ranked:
 
 
 @inner
-def _mix_one(
+def _shown(
     source: Source,
     slots: NDArray[np.int32],
     mixing: Mixing,
     ranked: Ranked,
     origin: NDArray[np.uint8],
-    seeds: NDArray[np.uint64],
+    words: NDArray[np.uint64],
 ) -> Feed:
-    adjusted = adjust(source, slots, mixing, ranked.scores, ranked.posts)
-    order, explored = _descending(adjusted, ranked.posts, source), np.empty(len(ranked.posts), np.bool_)
-    media = np.empty(len(order), np.uint8)
-    for at in range(len(order)):
-        media[at] = source.cards.posts[ranked.posts[at]].media
-    part_media(order, media, mixing.media_places)
-    explore(order, seeds, mixing.explore_share, explored)
-    return Feed(ranked.posts[order], adjusted[order], origin[ranked.line[order]], explored)
+    count, traits = len(ranked.posts), _traits(source.cards.posts, slots, ranked.posts)
+    adjusted = _adjusted(mixing, ranked.scores, traits)
+    order, explored = _descending(adjusted, ranked.posts, source), np.empty((count + 7) // 8, np.uint8)
+    part_media(order, traits.media, mixing.media_places)
+    explore(order, words, mixing.explore_share, explored)
+    posts, scores, reasons = np.empty(count, np.int32), np.empty(count), np.empty(count, np.uint8)
+    created, author_of = np.empty(count), np.empty(count, np.int32)
+    for place in range(count):
+        at = order[place]
+        posts[place], scores[place], reasons[place] = ranked.posts[at], adjusted[at], origin[ranked.line[at]]
+        created[place], author_of[place] = traits.created[at], traits.author_of[at]
+    return Feed(posts, created, author_of, traits.authors, scores, reasons, explored)
 
 
 @compiled
 def mixed(
-    source: Source, slots: NDArray[np.int32], mixing: Mixing, picked: Picked, seeds: NDArray[np.uint64]
+    source: Source, slots: NDArray[np.int32], mixing: Mixing, picked: Picked, lead: NDArray[np.uint64], viewer: int
 ) -> tuple[Ranked, Feed]:
-    """Of the first viewer, what is picked before the rules of diversity and after them. As `mix`, but not written."""
+    """Of the first row, which is the viewer's, what is picked before the rules of diversity and after them."""
     ranked = _line(source, mixing, picked, 0)
-    return ranked, _mix_one(source, slots, mixing, ranked, picked.origin[0], seeds)
+    return ranked, _shown(source, slots, mixing, ranked, picked.origin[0], seeds(lead, source.people, viewer))
+
+
+@inner
+def mix_one(
+    source: Source,
+    slots: NDArray[np.int32],
+    mixing: Mixing,
+    picked: Picked,
+    row: int,
+    words: NDArray[np.uint64],
+) -> Feed:
+    """The feed of one row."""
+    ranked = _line(source, mixing, picked, row)
+    return _shown(source, slots, mixing, ranked, picked.origin[row], words)
 
 
 @compiled
@@ -184,18 +237,18 @@ def mix(
     slots: NDArray[np.int32],
     mixing: Mixing,
     picked: Picked,
-    seeds: NDArray[np.uint64],
+    lead: NDArray[np.uint64],
+    viewers: NDArray[np.int64],
     arena: NDArray[np.uint8],
     into: Packed,
 ) -> NDArray[np.uint8]:
     """The records of what is `picked`, in the order of its scores as they are now: stage two may have changed them.
 
-    `seeds`: by viewer two words that decide the draws. Fills `into`, whose ids stand in the arena: this one, or the
-    larger one that is returned. `slots`: scratch by user, all −1. O(items) a viewer.
+    `lead`: see feedgen.diversity.seeds. Fills `into`, whose parts stand in the arena: this one, or the larger one that
+    is returned. `slots`: scratch by user, all −1. O(items) a viewer.
     """
     used = 0
-    for row in range(len(picked.counts)):
-        ranked = _line(source, mixing, picked, row)
-        feed = _mix_one(source, slots, mixing, ranked, picked.origin[row], seeds[row])
-        arena, used = pack(source, slots, feed, row, arena, used, into)
+    for row in range(len(viewers)):
+        feed = mix_one(source, slots, mixing, picked, row, seeds(lead, source.people, viewers[row]))
+        arena, used = pack(source, feed, row, arena, used, into)
     return arena

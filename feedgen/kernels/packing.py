@@ -15,7 +15,12 @@ from feedgen.state.symbols import Names
 
 KINDS: Final = ("int", "hex", "fixed", "arena")
 INT, HEX, FIXED, ARENA = 0, 1, 2, 3
+PARTS: Final = 9
+FACTS: Final = 8
 _INT_BYTES: Final = 8
+_ITEM_BYTES: Final = 8 + 4 + 4 + 4 + 2 + 1 + 1
+"""What an item and its author take beside their ids, at most."""
+_ALIGNED: Final = 8
 
 
 class Source(NamedTuple):
@@ -27,35 +32,29 @@ class Source(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """A feed by place: the posts, their scores, who named them first, and whether each was drawn from further down."""
+    """A feed by place: the posts, when they were created, the number of each one's author among `authors`, the scores,
+    who named them first, and bits for those drawn from further down, the first in the lowest bit."""
 
     posts: NDArray[np.int32]
+    created: NDArray[np.float64]
+    author_of: NDArray[np.int32]
+    authors: NDArray[np.int32]
     scores: NDArray[np.float64]
     origin: NDArray[np.uint8]
-    explored: NDArray[np.bool_]
+    explored: NDArray[np.uint8]
 
 
 class Packed(NamedTuple):
-    """The parts of feed.record.Bulk by viewer, and by place; shape (viewers, items) unless said.
+    """The parts of feed.record.Bulk in one arena, by viewer.
 
-    `ids`: int64 (viewers, 2, 4): of items and of authors the parts of feed.ids.PackedIds: kind (place in KINDS), width,
-    and where the data begins and ends in the arena; `ends`: uint32 (viewers, 2, items). `authors`: how many distinct;
-    `author_of`: their numbers, uint16, and `author_of_8`: the same in 8 bits. `whole`: `seconds` holds `created`;
-    `finite`: every score is, as float32. `explored`: bits, shape (viewers, items / 8).
+    `cuts`: int64 (viewers, PARTS + 1): where each part begins there, and the last one ends. In order: created, scores,
+    ends of items, ends of authors, author_of, reason_of, explored, data of items, data of authors. `facts`: int64
+    (viewers, FACTS): how many items and authors; kind (place in KINDS) and width of items, and of authors; whether
+    `created` is in whole seconds (uint32), and whether every score is finite as float32.
     """
 
-    ids: NDArray[np.int64]
-    ends: NDArray[np.uint32]
-    authors: NDArray[np.int64]
-    author_of: NDArray[np.uint16]
-    author_of_8: NDArray[np.uint8]
-    scores: NDArray[np.float32]
-    finite: NDArray[np.bool_]
-    whole: NDArray[np.bool_]
-    seconds: NDArray[np.uint32]
-    created: NDArray[np.float64]
-    origin: NDArray[np.uint8]
-    explored: NDArray[np.uint8]
+    cuts: NDArray[np.int64]
+    facts: NDArray[np.int64]
 
 
 @inner
@@ -150,90 +149,134 @@ def _form_of(cards: Any, ids: NDArray[np.int32]) -> int:
     return np.int64(LONG) if other else np.int64(form)
 
 
+@compiled
+def measured(cards: Any, names: Names, ids: NDArray[np.int32]) -> tuple[int, int]:
+    """The form of these ids' codes, and the bytes that `pack_names` may need. `cards`: of posts, or of users."""
+    form = _form_of(cards, ids)
+    return form, _room_for(names, ids) if form == LONG else _INT_BYTES * len(ids)
+
+
 @inner
-def _pack_codes(
-    cards: Any, ids: NDArray[np.int32], form: int, data: NDArray[np.uint8], ends: NDArray[np.uint32]
+def _pack_short(
+    cards: Any, ids: NDArray[np.int32], data: NDArray[np.uint8], ends: NDArray[np.uint32]
 ) -> tuple[int, int, int]:
-    """As `pack_ids`, from the codes, which all have this form. `data`: 8 bytes an id, of which the last may not be
-    needed."""
-    put, fixed, width = 0, True, _INT_BYTES if form == CODED_INT else form
+    put, fixed = 0, True
+    first = cards[ids[0]].form
     for at in range(len(ids)):
         card = cards[ids[at]]
         store_code(data, put, card.code)
-        put += np.int64(card.form) - SHORT if form == SHORT else width
+        put += np.int64(card.form) - SHORT
         ends[at] = put
-        fixed &= put == (at + 1) * np.int64(ends[0])
-    if form == SHORT:
-        return (FIXED, np.int64(ends[0]), put) if fixed else (ARENA, 0, put)
-    return INT if form == CODED_INT else HEX, width, put
+        fixed &= card.form == first
+    return (FIXED, np.int64(first) - SHORT, put) if fixed else (ARENA, 0, put)
 
 
 @compiled
 def pack_names(
-    cards: Any, names: Names, ids: NDArray[np.int32], arena: NDArray[np.uint8], used: int, parts: Any, ends: Any
-) -> tuple[NDArray[np.uint8], int]:
-    """Behind what is `used` of the arena, or of a larger copy of it. `cards`: of posts, or of users; `parts`: see
-    Packed.ids."""
-    form = _form_of(cards, ids)
-    wanted = used + (_room_for(names, ids) if form == LONG else _INT_BYTES * len(ids))
-    if wanted > len(arena):
-        larger = np.empty(2 * wanted, np.uint8)
-        larger[:used] = arena[:used]
-        arena = larger
+    cards: Any, names: Names, ids: NDArray[np.int32], form: int, data: NDArray[np.uint8], ends: NDArray[np.uint32]
+) -> tuple[int, int, int]:
+    """As `pack_ids`, from codes where they have a form in common: see `measured`, also for the length of `data`. `ends`
+    are set where the kind is ARENA."""
     if form == LONG:
-        kind, width, written = pack_ids(names, ids, arena[used:], ends)
-    else:
-        kind, width, written = _pack_codes(cards, ids, form, arena[used:], ends)
-    parts[0], parts[1], parts[2], parts[3] = kind, width, used, used + written
-    return arena, used + written
+        return pack_ids(names, ids, data, ends)
+    if form == SHORT:
+        return _pack_short(cards, ids, data, ends)
+    width = _INT_BYTES if form == CODED_INT else form
+    for at in range(len(ids)):
+        store_code(data, at * width, cards[ids[at]].code)
+    return INT if form == CODED_INT else HEX, width, len(ids) * width
 
 
 @inner
-def _pack_bits(values: NDArray[np.bool_], into: NDArray[np.uint8]) -> None:
-    """Eight to a byte, the first in the lowest bit."""
-    for byte in range((len(values) + 7) // 8):
-        bits = 0
-        for place in range(8 * byte, min(8 * byte + 8, len(values))):
-            bits |= values[place] << (place & 7)
-        into[byte] = np.uint8(bits)
+def _numbered(feed: Feed, author_of: NDArray[np.uint16]) -> NDArray[np.int32]:
+    """The authors in the order in which they come; by place the number of each one in that."""
+    number, people = np.full(len(feed.authors), -1, np.int32), np.empty(len(feed.authors) + 1, np.int32)
+    distinct = 0
+    for place in range(len(feed.posts)):  # without a branch: which author is new cannot be guessed
+        author = feed.author_of[place]
+        known = number[author]
+        people[distinct] = feed.authors[author]
+        number[author] = known if known >= 0 else distinct
+        author_of[place] = number[author]
+        distinct += known < 0
+    return people[:distinct]
+
+
+@inner
+def _whole(created: NDArray[np.float64]) -> bool:
+    whole = True
+    for at in created:
+        whole &= (at >= 0.0) & (at < 4294967296.0) & (at == np.floor(at))
+    return whole
+
+
+@inner
+def _copy(values: Any, into: Any) -> None:
+    for place in range(len(values)):
+        into[place] = values[place]
+
+
+@inner
+def _cut(cuts: NDArray[np.int64], start: int, sizes: tuple[int, ...]) -> int:
+    """Where parts of these sizes begin, one behind the other; where the next one does."""
+    for part in range(len(sizes)):
+        cuts[part] = start
+        start += sizes[part]
+    cuts[len(sizes)] = start
+    return start
+
+
+@inner
+def _store_scores(scores: NDArray[np.float64], into: NDArray[np.float32]) -> bool:
+    """Whether all are finite there."""
+    finite = True
+    for place in range(len(scores)):
+        into[place] = scores[place]
+        finite &= np.isfinite(into[place])
+    return finite
+
+
+@inner
+def _with_room(arena: NDArray[np.uint8], used: int, more: int) -> NDArray[np.uint8]:
+    if used + more <= len(arena):
+        return arena
+    larger = np.empty(2 * (used + more), np.uint8)
+    larger[:used] = arena[:used]
+    return larger
 
 
 @compiled
 def pack(
-    source: Source,
-    slots: NDArray[np.int32],
-    feed: Feed,
-    row: int,
-    arena: NDArray[np.uint8],
-    used: int,
-    into: Packed,
+    source: Source, feed: Feed, row: int, arena: NDArray[np.uint8], used: int, into: Packed
 ) -> tuple[NDArray[np.uint8], int]:
-    """The record of one feed; see mixing.mix for the arena, of which so much is `used`. O(items)."""
-    posts, authors, distinct = feed.posts, np.empty(len(feed.posts), np.int32), 0
-    author_of, scores, created = into.author_of[row], into.scores[row], into.created[row]
-    whole, finite = True, True
-    for place in range(len(posts)):
-        card = source.cards.posts[posts[place]]
-        author = card.author
-        if slots[author] < 0:
-            slots[author] = distinct
-            authors[distinct] = author
-            distinct += 1
-        author_of[place] = slots[author]
-        at = card.created
-        created[place] = at
-        whole &= 0.0 <= at < 4294967296.0 and at == np.floor(at)
-        scores[place] = feed.scores[place]
-        finite &= np.isfinite(scores[place])
-    for place in range(len(posts)):
-        into.author_of_8[row, place] = np.uint8(author_of[place] & 255)
-        into.origin[row, place] = feed.origin[place]
-    _pack_bits(feed.explored, into.explored[row])
-    for place in range(len(posts) if whole else 0):
-        into.seconds[row, place] = np.uint32(created[place])
-    for author in authors[:distinct]:
-        slots[author] = -1
-    into.authors[row], into.whole[row], into.finite[row] = distinct, whole, finite
-    arena, used = pack_names(source.cards.posts, source.items, posts, arena, used, into.ids[row, 0], into.ends[row, 0])
-    people = authors[:distinct]
-    return pack_names(source.cards.users, source.people, people, arena, used, into.ids[row, 1], into.ends[row, 1])
+    """The record of one feed behind what is `used` of the arena, or of a larger copy of it. O(items)."""
+    count, cuts, facts = len(feed.posts), into.cuts[row], into.facts[row]
+    author_of = np.empty(count, np.uint16)
+    people = _numbered(feed, author_of)
+    form, room = measured(source.cards.posts, source.items, feed.posts)
+    people_form, people_room = measured(source.cards.users, source.people, people)
+    start = (used + _ALIGNED - 1) // _ALIGNED * _ALIGNED
+    arena = _with_room(arena, start, _ITEM_BYTES * count + _ALIGNED + room + people_room)
+    whole, narrow = _whole(feed.created), len(people) <= 256
+    times, each = count * (4 if whole else 8), count * (1 if narrow else 2)
+    start = _cut(cuts, start, (times, 4 * count, 4 * count, 4 * len(people), each, count, len(feed.explored)))
+    if whole:
+        _copy(feed.created, arena[cuts[0] : cuts[1]].view(np.uint32))
+    else:
+        _copy(feed.created, arena[cuts[0] : cuts[1]].view(np.float64))
+    finite = _store_scores(feed.scores, arena[cuts[1] : cuts[2]].view(np.float32))
+    ends, people_ends = arena[cuts[2] : cuts[3]].view(np.uint32), arena[cuts[3] : cuts[4]].view(np.uint32)
+    if narrow:
+        _copy(author_of, arena[cuts[4] : cuts[5]])
+    else:
+        _copy(author_of, arena[cuts[4] : cuts[5]].view(np.uint16))
+    _copy(feed.origin, arena[cuts[5] : cuts[6]])
+    _copy(feed.explored, arena[cuts[6] : cuts[7]])
+    kind, width, written = pack_names(source.cards.posts, source.items, feed.posts, form, arena[start:], ends)
+    start = cuts[8] = start + written
+    facts[0], facts[2], facts[3] = count, kind, width
+    users = source.cards.users
+    kind, width, written = pack_names(users, source.people, people, people_form, arena[start:], people_ends)
+    cuts[PARTS] = start + written
+    facts[1], facts[4], facts[5], facts[6], facts[7] = len(people), kind, width, whole, finite
+    return arena, start + written

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.exact import squash
+from feedgen.kernels.features import ROWS
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.state.symbols import Names
 
@@ -43,14 +44,10 @@ class Picked(NamedTuple):
 @compiled
 def score(rows: NDArray[np.float64], scoring: Scoring, scores: NDArray[np.float64]) -> None:
     """Heads.score of the candidates whose features stand in the columns of `rows`, then `finite_or_last`."""
-    weights, sums = scoring.weights, np.empty(len(scores))
+    sums = np.empty(len(scores))
     scores[:] = 0.0
     for head in range(len(scoring.values)):
-        sums[:] = scoring.bias[head]
-        for row in range(weights.shape[1]):
-            weight = weights[head, row]
-            for at in range(len(scores)):
-                sums[at] += rows[row, at] * weight
+        _sum(rows, scoring.weights[head], scoring.bias[head], sums)
         if scoring.squashed:
             squash(sums)
         value = scoring.values[head]
@@ -60,19 +57,31 @@ def score(rows: NDArray[np.float64], scoring: Scoring, scores: NDArray[np.float6
 
 
 @inner
+def _sum(rows: NDArray[np.float64], weights: NDArray[np.float64], bias: float, sums: NDArray[np.float64]) -> None:
+    """Of eight candidates at a time, as the number of features is known to the compiler."""
+    for at in range(len(sums)):
+        total = bias
+        for row in range(ROWS):
+            total += rows[row, at] * weights[row]
+        sums[at] = total
+
+
+@inner
 def _finite_or_last(scores: NDArray[np.float64]) -> None:
     """A score that is not finite counts less than every other."""
-    lowest, broken = np.inf, False
+    whole = True
+    for total in scores:
+        whole &= np.isfinite(total)
+    if whole:
+        return
+    lowest = np.inf
     for total in scores:
         if np.isfinite(total):
             lowest = min(lowest, total)
-        else:
-            broken = True
-    if broken:
-        last = lowest - 1.0 if np.isfinite(lowest) else 0.0
-        for at in range(len(scores)):
-            if not np.isfinite(scores[at]):
-                scores[at] = last
+    last = lowest - 1.0 if np.isfinite(lowest) else 0.0
+    for at in range(len(scores)):
+        if not np.isfinite(scores[at]):
+            scores[at] = last
 
 
 @inner
@@ -94,21 +103,21 @@ def pick(
     origin: NDArray[np.uint8],
     damped: NDArray[np.bool_],
     rows: NDArray[np.float64],
-    viewer: int,
     into: Picked,
+    place: int,
 ) -> None:
     """The best of one viewer's candidates, `rows` being their features. O(candidates × features × heads)."""
     scores = np.empty(len(posts))
     score(rows, scoring, scores)
     keys = by_rank(scores, damped, scoring.penalty, posts, names)
     best = arranged(keys, np.arange(len(posts)).astype(np.int32))[: scoring.items]
-    into.counts[viewer] = len(best)
-    into_posts, into_origin = into.posts[viewer], into.origin[viewer]
-    into_damped, into_scores = into.damped[viewer], into.scores[viewer]
-    for place in range(len(best)):
-        at = best[place]
-        into_posts[place], into_origin[place] = posts[at], origin[at]
-        into_damped[place], into_scores[place] = damped[at], scores[at]
+    into.counts[place] = len(best)
+    into_posts, into_origin = into.posts[place], into.origin[place]
+    into_damped, into_scores = into.damped[place], into.scores[place]
+    for rank in range(len(best)):
+        at = best[rank]
+        into_posts[rank], into_origin[rank] = posts[at], origin[at]
+        into_damped[rank], into_scores[rank] = damped[at], scores[at]
     if len(into.features):
-        for place in range(len(best)):
-            into.features[viewer, place] = rows[:, best[place]]
+        for rank in range(len(best)):
+            into.features[place, rank] = rows[:, best[rank]]

@@ -25,7 +25,7 @@ class Tally(NamedTuple):
 
 
 @inner
-def _select_one(
+def select_one(
     columns: Columns,
     marks: Marks,
     rules: Rules,
@@ -33,8 +33,10 @@ def _select_one(
     scoring: Scoring,
     row: int,
     into: Picked,
+    place: int,
     tally: Tally,
 ) -> None:
+    """The viewer of one row of `viewers`, into a place of `into`."""
     viewer, login = viewers.who[row], viewers.last_login[row]
     mark_near(columns, marks, viewer)
     posts, day = viewed(columns, marks, rules, viewer)
@@ -52,7 +54,7 @@ def _select_one(
     mark_beyond_rate(columns, rules, posts, damped)
     tally.whole[1] += damped.sum()
     fill(columns, marks, rules, viewer, network, past, cares, posts, rows)
-    pick(columns.posts.names, scoring, posts, origin, damped, rows, row, into)
+    pick(columns.posts.names, scoring, posts, origin, damped, rows, into, place)
     clean(columns, marks, viewer, past)
 
 
@@ -62,4 +64,4 @@ def select(
 ) -> None:
     """Fill `into`, and add to the tally. Leaves the marks clean."""
     for row in range(len(viewers.who)):
-        _select_one(columns, marks, rules, viewers, scoring, row, into, tally)
+        select_one(columns, marks, rules, viewers, scoring, row, into, row, tally)
