@@ -10,7 +10,7 @@ _CONSTANTS: Final = (
     *("diversity", "ranking/exact", "ranking/features", "selection/epoch", "selection/sources", "selection/taste"),
     *("state/attributes", "state/engagement"),
 )
-_CALLED: Final = ("prefetch", "state/lists", "state/moments", "state/returning", "state/searching")
+_CALLED: Final = ("lending", "prefetch", "state/lists", "state/moments", "state/returning", "state/searching")
 _OTHERS: Final = (_ROOM.parent / f"{name}.py" for name in (*_CONSTANTS, *_CALLED))
 
 _COMPILER: Final = Compiler(_ROOM, "kernels", [*sorted(_ROOM.glob("*.py")), *_OTHERS])

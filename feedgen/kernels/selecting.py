@@ -14,6 +14,7 @@ from feedgen.kernels.network import network_of, written_by
 from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.sources import gather
 from feedgen.kernels.taste import taste
+from feedgen.lending import lent
 
 
 class Tally(NamedTuple):
@@ -61,5 +62,7 @@ def select(
     columns: Columns, marks: Marks, rules: Rules, viewers: Viewers, scoring: Scoring, into: Picked, tally: Tally
 ) -> None:
     """Fill `into`, and add to the tally. Leaves the marks clean."""
+    columns, marks, viewers, scoring = lent(columns), lent(marks), lent(viewers), lent(scoring)
+    into, tally = lent(into), lent(tally)
     for row in range(len(viewers.who)):
         _select_one(columns, marks, rules, viewers, scoring, row, into, tally)
