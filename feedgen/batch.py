@@ -102,8 +102,7 @@ class BatchMaker:
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
         """A feed each, the error for one that failed, and what was counted (Pipeline.counted). `AT_ONCE` at most."""
-        settings = self._settings
-        staged = bool(line_up.versions or line_up.missing)
+        settings, staged = self._settings, line_up.staged
         room = self._scratch.room(settings.feed.items, staged=staged)
         generation = Generation(epoch.watermark, round(now * 1000))
         heads, mixing = self._ranker.heads(line_up), mixing_of(settings, now)

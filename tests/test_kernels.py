@@ -20,6 +20,7 @@ from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
 from feedgen.kernels.cards import USER, UserParts, blank, write_users
+from feedgen.models.ranker import LineUp
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.prefetch import prefetch
 from feedgen.state.lists import Spans
@@ -185,7 +186,7 @@ def test_neither_the_size_of_batches_nor_another_thread_changes_a_byte(found: li
     assert made[-1] == whole
 
 
-@pytest.mark.parametrize("kernel", ["choosing.select", "batch.mix", "shortlist.mixed"])
+@pytest.mark.parametrize("kernel", ["batch.generate", "choosing.select", "batch.mix", "shortlist.mixed"])
 def test_a_kernel_that_stops_half_way_leaves_no_marks(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     story, dirty = Story(), list[NDArray[Any]]()
     for number in range(30):
@@ -204,6 +205,7 @@ def test_a_kernel_that_stops_half_way_leaves_no_marks(kernel: str, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(f"feedgen.{kernel}", stop)
+        patch.setattr(pipeline.ranker, "line_up", LineUp(missing=kernel in ("choosing.select", "batch.mix")))
         if kernel != "shortlist.mixed":
             assert isinstance(pipeline.generate(["me"], NOW)[0], MemoryError)
         else:

@@ -43,11 +43,10 @@ def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Au
         slot_of[at] = cards[posts[at]].author
     for at in range(len(posts)):
         author = slot_of[at]
-        if slots[author] < 0:
-            slots[author] = count
-            authors[count] = author
-            count += 1
-        slot_of[at] = slots[author]
+        slot = slots[author]
+        slot = count if slot < 0 else slot
+        slots[author], slot_of[at], authors[slot] = slot, slot, author
+        count += slot == count
     return _Authors(authors[:count], slot_of)
 
 

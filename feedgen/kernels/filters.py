@@ -1,6 +1,6 @@
 """Which candidates may be shown to one viewer: what selection.filters defines, counted under the first that removes."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,57 +16,33 @@ FILTERS: Final = ("own", "deleted", "withheld", "age", "sensitive", "language", 
 KEPT: Final = -1
 
 
-@inner
-def _by_state(cards: Any, viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]) -> None:
-    """own, deleted, withheld."""
-    for at in range(len(which)):
-        card = cards[which[at]]
-        if card.author == viewer:
-            by[at] = 0
-        elif card.doubts & DELETED:
-            by[at] = 1
-        elif card.doubts & WITHHELD:
-            by[at] = 2
+class _Fit(NamedTuple):
+    """What of one viewer decides which posts are fit for them."""
+
+    viewer: int
+    age: int
+    minor: bool
+    language: int
+    common_language: int
 
 
 @inner
-def _by_fitness(
-    cards: Any, near: NDArray[np.uint8], rules: Rules, viewers: Viewers, row: int, which: Any, by: Any
-) -> None:
-    """age, sensitive, language."""
-    age, own, common = viewers.age[row], viewers.language[row], rules.common_language
-    minor = viewers.age_known[row] and age < rules.adult_age
-    for at in range(len(which)):
-        card = cards[which[at]]
-        if by[at] != KEPT:
-            continue
-        if card.min_age > age:
-            by[at] = 3
-        elif card.doubts & SENSITIVE and (minor or not near_bits(near, card.author)):
-            by[at] = 4
-        elif own != NONE and not near_bits(near, card.author):
-            language = card.language
-            if language != NONE and language != own and language != common:
-                by[at] = 5
-
-
-@inner
-def _by_viewer(
-    columns: Columns, mark: NDArray[np.uint8], viewer: int, which: NDArray[np.int32], by: NDArray[np.int8]
-) -> None:
-    """blocked, hidden, seen."""
-    cards = columns.cards.posts
-    barred, hidden = list_of(columns.people.barred, viewer), list_of(columns.people.hidden, viewer)
-    for at in range(len(which)):
-        post = which[at]
-        if by[at] != KEPT:
-            continue
-        if len(barred) and cards[post].author in barred:
-            by[at] = 6
-        elif len(hidden) and post in hidden:
-            by[at] = 7
-        elif mark[post] & SEEN and not mark[post] & GROWN:
-            by[at] = 8
+def _unfit(near: NDArray[np.uint8], fit: _Fit, card: Any) -> int:
+    """own, deleted, withheld, age, sensitive, language: the first of them, or KEPT."""
+    if card.author == fit.viewer:
+        return 0
+    if card.doubts & DELETED:
+        return 1
+    if card.doubts & WITHHELD:
+        return 2
+    if card.min_age > fit.age:
+        return 3
+    if card.doubts & SENSITIVE and (fit.minor or not near_bits(near, card.author)):
+        return 4
+    language = card.language
+    if fit.language != NONE and language != NONE and language != fit.language and language != fit.common_language:
+        return KEPT if near_bits(near, card.author) else 5
+    return KEPT
 
 
 @inner
@@ -74,12 +50,22 @@ def keep(
     columns: Columns, marks: Marks, rules: Rules, viewers: Viewers, row: int, posts: Any, removed: Any
 ) -> NDArray[np.bool_]:
     """Which of `posts` stay; counts the others in `removed`, by filter. O(posts × barred, hidden)."""
-    by = np.full(len(posts), KEPT, np.int8)
-    viewer = viewers.who[row]
-    _by_state(columns.cards.posts, viewer, posts, by)
-    _by_fitness(columns.cards.posts, marks.near, rules, viewers, row, posts, by)
-    _by_viewer(columns, marks.post, viewer, posts, by)
+    viewer, age = viewers.who[row], viewers.age[row]
+    minor = viewers.age_known[row] and age < rules.adult_age
+    fit = _Fit(viewer, age, minor, viewers.language[row], rules.common_language)
+    barred, hidden = list_of(columns.people.barred, viewer), list_of(columns.people.hidden, viewer)
+    cards, near, mark, kept = columns.cards.posts, marks.near, marks.post, np.empty(len(posts), np.bool_)
     for at in range(len(posts)):
-        if by[at] != KEPT:
-            removed[by[at]] += 1
-    return by == KEPT
+        post = posts[at]
+        by = _unfit(near, fit, cards[post])
+        if by == KEPT:
+            if len(barred) and cards[post].author in barred:
+                by = 6
+            elif len(hidden) and post in hidden:
+                by = 7
+            elif mark[post] & SEEN and not mark[post] & GROWN:
+                by = 8
+        kept[at] = by == KEPT
+        if by != KEPT:
+            removed[by] += 1
+    return kept

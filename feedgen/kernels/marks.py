@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.picking import Keys, picked
+from feedgen.kernels.rows import engagements_with, followees_of
+from feedgen.prefetch import prefetch
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT
 from feedgen.state.lists import list_of
 from feedgen.state.moments import time_of
@@ -65,19 +67,20 @@ def near_bits(near: NDArray[np.uint8], user: int) -> int:
 @inner
 def mark_near(columns: Columns, marks: Marks, viewer: int) -> None:
     """Set `near` of the viewer and of whom the viewer follows: NEAR, and RETURNS of those who follow back."""
-    near, card = marks.near, columns.cards.users[viewer]
-    followees, returned = columns.people.followees, columns.people.returned
+    near, users, followees = marks.near, columns.cards.users, followees_of(columns, viewer)
+    returned = columns.people.returned[users[viewer].followees_at :]
     near[viewer >> 2] |= np.uint8(NEAR << 2 * (viewer & 3))
-    for at in range(card.followees_at, card.followees_at + card.followees):
+    for at in range(len(followees)):
         bits = NEAR | RETURNS * (returned[at] >= np.uint32(RETURNED))
         near[followees[at] >> 2] |= np.uint8(bits << 2 * (followees[at] & 3))
+        prefetch(users, followees[at])  # for network.network_of
 
 
 @inner
 def _clear_near(columns: Columns, marks: Marks, viewer: int) -> None:
-    near, card = marks.near, columns.cards.users[viewer]
+    near = marks.near
     near[viewer >> 2] = 0
-    for author in columns.people.followees[card.followees_at : card.followees_at + card.followees]:
+    for author in followees_of(columns, viewer):
         near[author >> 2] = 0
 
 
@@ -149,7 +152,7 @@ def mark_grown(columns: Columns, marks: Marks, rules: Rules, viewer: int, past: 
         author = card.author
         if author < 0 or author == viewer or not near_bits(near, author) or mark[post] & ENGAGED or card.favour < least:
             continue
-        after, whole = _after(columns.engagements[card.engaged_at : card.engaged_at + card.engagements], days[at])
+        after, whole = _after(engagements_with(columns, post), days[at])
         if after >= least and after >= times * (whole - after):
             mark[post] |= GROWN
 

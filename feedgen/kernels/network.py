@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.ragged import flat
+from feedgen.kernels.rows import followees_of
 
 
 class Network(NamedTuple):
@@ -17,13 +18,6 @@ class Network(NamedTuple):
     posts: NDArray[np.int32]
     created: NDArray[np.float64]
     owner: NDArray[np.uint32]
-
-
-@inner
-def followees_of(columns: Columns, viewer: int) -> NDArray[np.int32]:
-    """Whom the viewer follows, ascending; a view."""
-    card = columns.cards.users[viewer]
-    return columns.people.followees[card.followees_at : card.followees_at + card.followees]
 
 
 @inner

@@ -10,6 +10,7 @@ from feedgen.kernels.compiled import inner
 from feedgen.kernels.exact import signed_ln1p
 from feedgen.kernels.marks import NEAR, near_bits
 from feedgen.kernels.ragged import flat
+from feedgen.kernels.rows import engagements_with
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
 
 _DAY_HOURS: Final = WINDOWS["1d"]
@@ -29,8 +30,8 @@ def _units(decays: Decays, value: int) -> int:
 @inner
 def _reckon(columns: Columns, post: int, talk: NDArray[np.float64]) -> None:
     """Sums in UNITs, so in any order; of the week a seventh."""
-    decays, everyone, day, week, card = columns.decays, 0, 0, 0, columns.cards.posts[post]
-    for value in columns.engagements[card.engaged_at : card.engaged_at + card.engagements]:
+    decays, everyone, day, week = columns.decays, 0, 0, 0
+    for value in engagements_with(columns, post):
         kind, hour = value >> 1 & KIND_MASK, value >> 5 & HOUR_MASK
         everyone += _units(decays, value)
         if kind < AGAINST and hour >= decays.hour - _WEEK_HOURS:

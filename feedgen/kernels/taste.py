@@ -20,14 +20,14 @@ WIDTH: Final = TOPICS_MAX + 1
 class _Votes(NamedTuple):
     """What followees posted about: `times` posts by one owner with `topic` among so many that each gets `share`.
 
-    Those of one owner are neighbours: `owner` is its number, and owner n's are those up to `ends[n]`.
+    `owner`: the number of each vote's, of `owners`.
     """
 
     topic: NDArray[np.int32]
     owner: NDArray[np.int32]
     share: NDArray[np.float64]
-    times: NDArray[np.int64]
-    ends: NDArray[np.int32]
+    times: NDArray[np.float64]
+    owners: int
 
 
 @inner
@@ -43,58 +43,42 @@ def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     for post in which:
         most += cards[post].topics
     topic, owner, cell_of = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
-    share, times, ends = np.empty(most, np.float64), np.empty(most, np.int64), np.empty(most, np.int32)
-    first, count, runs = 0, 0, 0
+    share, times = np.empty(most), np.empty(most)
+    first, count, number, before = 0, 0, -1, np.int64(-1)
     for at in range(len(which)):
-        if at and owners[at] != owners[at - 1] and count > first:
-            ends[runs] = first = count
-            runs += 1
+        moved, before = np.int64(owners[at]) != before, np.int64(owners[at])
+        number, first = number + moved, count if moved else first
         many = np.int64(cards[which[at]].topics)
         for place in range(many):
             one = topic_of(cards, topics, which[at], place)
             cell = one * WIDTH + many
             if cells[cell] < first:
                 cells[cell] = count
-                topic[count], owner[count], cell_of[count] = one, runs, cell
-                share[count], times[count] = 1.0 / many, 0
+                topic[count], owner[count], cell_of[count] = one, number, cell
+                share[count], times[count] = 1.0 / many, 0.0
                 count += 1
-            times[cells[cell]] += 1
+            times[cells[cell]] += 1.0
     for place in range(count):
         cells[cell_of[place]] = -1
-    if count > first:
-        ends[runs] = count
-        runs += 1
-    return _Votes(topic[:count], owner[:count], share[:count], times[:count], ends[:runs])
+    return _Votes(topic[:count], owner[:count], share[:count], times[:count], number + 1)
 
 
 @inner
-def _counted(votes: _Votes, weight: NDArray[np.float64], topics: int) -> NDArray[np.float64]:
-    """Share of each topic in the votes, one for each owner; sums to 1.
+def _counted(votes: _Votes, cares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each topic in the votes, one for each owner, weighed by `cares`; sums to 1.
 
-    What is added is a multiple of 1 / GRID, so it is added as integers, and in any order.
+    What is added is a multiple of 1 / GRID, counted in such units: below 2⁵³, so it is exact in any order.
     """
-    count, times, topic, owner, ends = len(weight), votes.times, votes.topic, votes.owner, votes.ends
-    units, upto, part, found = (
-        np.empty(count, np.int64),
-        np.empty(count, np.int64),
-        np.empty(len(ends)),
-        np.zeros(topics, np.int64),
-    )
-    for at in range(count):
-        units[at] = np.int64(np.rint(weight[at] * GRID)) + 1
-    running = 0
-    for at in range(count):
-        running += times[at] * units[at]
-        upto[at] = running
-    before = 0
-    for number in range(len(ends)):
-        part[number] = GRID / np.float64(upto[ends[number] - 1] - before)
-        before = upto[ends[number] - 1]
-    for at in range(count):
-        units[at] = times[at] * np.int64(np.rint(units[at] * part[owner[at]]))
-    for at in range(count):
-        found[topic[at]] += units[at]
-    return found / np.float64(found.sum())
+    topic, owner, share, times, owners = votes
+    units, part, found = np.empty(len(topic)), np.zeros(owners), np.zeros(len(cares))
+    for at in range(len(units)):
+        units[at] = np.rint(share[at] * cares[topic[at]] * GRID) + 1.0
+        part[owner[at]] += times[at] * units[at]
+    for number in range(owners):
+        part[number] = GRID / part[number]
+    for at in range(len(units)):
+        found[topic[at]] += times[at] * np.rint(units[at] * part[owner[at]])
+    return found / found.sum()
 
 
 @inner
@@ -102,14 +86,10 @@ def _of_follows(votes: _Votes, owners: int, rarity: NDArray[np.float64], count: 
     topics = len(rarity)
     if not len(votes.topic):
         return np.full(topics, 1.0 / count)
-    plain = _counted(votes, votes.share, topics)
-    cares, weight, share, topic_of = np.ones(topics), np.empty(len(votes.topic)), votes.share, votes.topic
+    cares = np.ones(topics)
+    plain = _counted(votes, cares)
     for _ in range(ROUNDS):
-        for topic in range(topics):
-            cares[topic] = rarity[topic] * cares[topic]
-        for at in range(len(weight)):
-            weight[at] = share[at] * cares[topic_of[at]]
-        cares = _counted(votes, weight, topics)
+        cares = _counted(votes, rarity * cares)
         for topic in range(topics):
             cares[topic] += SMOOTH * plain[topic]
     for topic in range(topics):

@@ -44,6 +44,11 @@ class LineUp:
     versions: tuple[Version, ...] = ()
     missing: bool = False
 
+    @property
+    def staged(self) -> bool:
+        """Whether `Ranker.rescored` has something to do after stage one, if only to count."""
+        return self.missing or any(version.stage_two is not None for version in self.versions[:1])
+
 
 class Ranker:
     """Scores what stage one has picked. Threads share it; a batch takes the line-up once, and so is of one model."""
