@@ -101,7 +101,10 @@ class BatchMaker:
     def make(
         self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
     ) -> tuple[list[Bulk | Exception], dict[str, int]]:
-        """A feed each, the error for one that failed, and what was counted (Pipeline.counted). `AT_ONCE` at most."""
+        """A feed each, the error for one that failed, and what was counted (Pipeline.counted). Raises ValueError for
+        more than `AT_ONCE` viewers."""
+        if len(viewers) > AT_ONCE:
+            raise ValueError(f"{len(viewers)} viewers at once; {AT_ONCE} at most")
         settings, staged = self._settings, line_up.staged
         room = self._scratch.room(settings.feed.items, staged=staged)
         generation = Generation(epoch.watermark, round(now * 1000))

@@ -459,7 +459,7 @@ def _alike(key: str, path: str) -> str:
     known: Any = msgspec.to_builtins(Settings())
     for step in filter(None, path.split(".")):
         known = known.get(step) if isinstance(known, dict) else None
-    close = get_close_matches(key, known or (), 1)
+    close = get_close_matches(key, known if isinstance(known, dict) else (), 1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 

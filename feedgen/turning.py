@@ -17,9 +17,12 @@ _LINE: Final = ir.VectorType(ir.FloatType(), SIDE)
 def turn(_: Any, starts: Any, first: Any, column: Any, into: Any, row: Any, place: Any) -> Any:
     """Columns `column` to `column + SIDE` of SIDE rows, as what `into` has in as many rows from `row` on, from `place`.
 
-    `starts`, int64: addresses of rows, those from `first` on. `into` is contiguous. Halves of ever closer pairs of rows
-    change places, as in a butterfly.
+    `starts`, int64: addresses of rows, those from `first` on. `into` is contiguous, of float32: nothing else compiles.
+    Halves of ever closer pairs of rows change places, as in a butterfly.
     """
+
+    if into.layout != "C" or into.dtype != types.float32 or starts.dtype != types.int64:
+        return None  # the compiler says where
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         addresses, result = (context.make_array(signature.args[at])(context, builder, args[at]) for at in (0, 3))

@@ -1,6 +1,7 @@
 """Options that commands share, and how their text is read."""
 
 import contextlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -43,6 +44,8 @@ def later_written(path: Path | None) -> Path | None:
         raise typer.BadParameter(f"{path} is a folder; name a file")
     if path is not None and not path.parent.is_dir():
         raise typer.BadParameter(f"{path.parent}: no such folder; make it first")
+    if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise typer.BadParameter(f"{path} cannot be written; name another file")
     return path
 
 

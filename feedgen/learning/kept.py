@@ -73,7 +73,8 @@ class Kept:
     def begin_anywhere(self, job: str, say: Callable[[str], None]) -> None:
         """The same, in a folder that need not be there; if it is of another job `say` is told, and nothing stays."""
         if self.folder.exists() and self.job != job:
-            say(f"{self.folder}: what is there is of other events, settings or sources; beginning anew")
+            if self.job is not None:
+                say(f"{self.folder}: what is there is of other events, settings or sources; beginning anew")
             rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.begin(job)

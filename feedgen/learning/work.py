@@ -49,7 +49,8 @@ def _need_place(dump: Path, folder: Path) -> None:
 
 
 def _own(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / _LOCK).exists() or not any(folder.iterdir()))
+    """Versions before had no lock, but records of what was done."""
+    return folder.is_dir() and ((folder / _LOCK).exists() or any(folder.rglob(f"*{DONE}")) or not any(folder.iterdir()))
 
 
 def _only_one(lock: int, dump: Path) -> None:

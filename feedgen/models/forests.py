@@ -63,6 +63,10 @@ class Forests:
         object.__setattr__(self, "walk", _walk(self.trees))
         object.__setattr__(self, "_grown", bind(Grown(self.trees, self.walk, self.start, self.line, SCALE)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is bound for kernels is bound anew in another process."""
+        return Forests, (self.heads, self.trees, self.start, self.line)
+
     def check(self, inputs: int) -> None:
         """Raise ModelError unless the trees look at no more than so many inputs (and the shared probability)."""
         first, bounds = self.trees.first, self.trees.bounds

@@ -1,5 +1,6 @@
 """Trees as arrays: what LightGBM itself predicts, whatever the rows."""
 
+import pickle
 from typing import Any
 
 import lightgbm
@@ -178,6 +179,13 @@ def test_every_head_corrects_a_line_over_all_inputs() -> None:
     lined.check(wide)
     with pytest.raises(ModelError, match="the line"):
         lined.check(wide + 1)
+
+
+def test_processes_hand_them_on() -> None:
+    forests = forests_of({"engaged": grown(1, 5).dump_model()})
+    again = pickle.loads(pickle.dumps(forests))
+    rows, worths = np.random.default_rng(2).normal(size=(40, INPUTS)).astype(np.float32), np.array([1.5])
+    assert again.scores(rows, worths).tolist() == forests.scores(rows, worths).tolist()
 
 
 def test_what_cannot_be_walked_is_refused() -> None:
