@@ -226,6 +226,7 @@ def restart(
 def rank(
     viewers: Annotated[int, typer.Option(min=50, max=100_000, help="Of the synthetic network.")] = 1_000,
     followees: Annotated[float, typer.Option(min=1, max=10_000, help="Of each viewer, in the mean.")] = 80.0,
+    days: Annotated[int, typer.Option(min=2, max=365, help="That the log goes back.")] = 30,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 7,
     processes: Annotated[int, typer.Option(min=1, max=64)] = 2,
     json_file: JsonOption = None,
@@ -236,7 +237,7 @@ def rank(
     from feedgen.synthetic import NetworkSpec
     from loadtest.ranking_bench import measure
 
-    spec = NetworkSpec(viewers=viewers, followees_mean=followees, seed=seed)
+    spec = NetworkSpec(viewers=viewers, followees_mean=followees, days=days, seed=seed)
     with _failing(ForefeedError, OSError):
         figures = measure(spec, Settings(), processes, _say_logins)
     _print(figures, json_file)

@@ -49,6 +49,7 @@ def measure(spec: NetworkSpec, settings: Settings, processes: int, on_rows: Prog
         orders[scorer] = judge.judge(sample, end)
     return {
         "viewers": spec.viewers,
+        "days": spec.days,
         "seed": spec.seed,
         "events": len(past.events),
         "rows": taught.made.rows,

@@ -1,5 +1,6 @@
 """Before any test, the kernels compiled, once for all workers and their commands; and a command run in this process."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ hypothesis.settings.load_profile("unhurried")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Two workers would compile the same at the same time, and a command that a test waits for would be late."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background: commands would be deaf too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         models = subprocess.Popen([sys.executable, "-c", "from feedgen.models.warming import warm; warm()"])
         warm()
