@@ -65,15 +65,16 @@ class Scratch(threading.local):
             self._rooms[staged] = self._rooms[staged]._replace(arena=arena)
 
 
-def _room(items: int, staged: int) -> Room:
-    shape = (max(staged, 1), items)
+def _room(items: int, viewers: int) -> Room:
+    """`viewers`: whose features stage two is to have; 0 where there is none."""
+    shape = (max(viewers, 1), items)
     picked = Picked(
         counts=np.empty(shape[0], np.int64),
         posts=np.empty(shape, np.int32),
         origin=np.empty(shape, np.uint8),
         damped=np.empty(shape, np.bool_),
         scores=np.empty(shape),
-        features=np.empty((staged, items, len(FEATURES))),
+        features=np.empty((viewers, items, len(FEATURES))),
     )
     cuts, facts = (np.empty((AT_ONCE, parts), np.int64) for parts in (packing.PARTS + 1, packing.FACTS))
     return Room(picked, packing.Packed(cuts, facts), np.empty(_BYTES_EACH * AT_ONCE * items, np.uint8))
@@ -137,20 +138,8 @@ class BatchMaker:
                 Bulk(
                     generation.watermark,
                     generation.generated_at_ms,
-                    PackedIds(
-                        packing.KINDS[kind],
-                        count,
-                        width,
-                        data[items:authors].tobytes(),
-                        data[ends:authors_ends].tobytes() if kind == packing.ARENA else b"",
-                    ),
-                    PackedIds(
-                        packing.KINDS[authors_kind],
-                        distinct,
-                        authors_width,
-                        data[authors:end].tobytes(),
-                        data[authors_ends:author_of].tobytes() if authors_kind == packing.ARENA else b"",
-                    ),
+                    _ids(kind, count, width, data[items:authors], data[ends:authors_ends]),
+                    _ids(authors_kind, distinct, authors_width, data[authors:end], data[authors_ends:author_of]),
                     data[author_of:reasons].tobytes(),
                     data[scores:ends].tobytes(),
                     "I" if whole else "d",
@@ -170,6 +159,12 @@ class BatchMaker:
             features, scores = picked.features[row, :count], picked.scores[row, :count]
             posts, context = picked.posts[row, :count], self._context(viewer, now)
             scores[:] = self._ranker.rescored(line_up, context, posts, features, scores)
+
+
+def _ids(kind: int, count: int, width: int, data: memoryview, ends: memoryview) -> PackedIds:
+    """`ends` say something where the kind is ARENA. O(bytes), copies."""
+    cuts = ends.tobytes() if kind == packing.ARENA else b""
+    return PackedIds(packing.KINDS[kind], count, width, data.tobytes(), cuts)
 
 
 def mixing_of(settings: Settings, now: float) -> Mixing:
