@@ -4,6 +4,7 @@ What is written stands beside its place, is brought to disk, and is renamed into
 disk and a loss of power leave what was there before.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -56,6 +57,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the system, or SQLite, says by this that there is no room on the disk."""
+    return "disk is full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
 
 
 def drop_unfinished(folder: Path) -> None:
