@@ -41,6 +41,10 @@ class _Scratch(threading.local):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
+    def drop(self) -> None:
+        """This thread's go; its next marks are new and clean, those of other threads stay."""
+        self._marks = _marks(0, 0, 0)
+
 
 def _marks(posts: int, users: int, topics: int) -> Marks:
     return Marks(
@@ -59,7 +63,8 @@ def empty_tally() -> Tally:
 
 class Chooser:
     """Chooses for viewers given by dense index. As a context, around all that uses its marks: a kernel that stops
-    half-way, for want of memory, leaves them behind, and what fails inside has the next batch begin with clean ones."""
+    half-way, for want of memory, leaves them behind, and what fails inside has the thread's next batch begin with clean
+    ones."""
 
     def __init__(self, state: State, settings: Settings) -> None:
         self._state = state
@@ -81,7 +86,7 @@ class Chooser:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._scratch = _Scratch()
+            self._scratch.drop()
 
     def choose(self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float, into: Picked) -> Tally:
         """Fill `into` with the best candidates by `heads`, as many as it has room for; what was counted on the way."""
