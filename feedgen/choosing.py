@@ -22,6 +22,7 @@ from feedgen.kernels.selecting import Tally, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
 from feedgen.layout import columns_of, rules_of
+from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads
 from feedgen.selection.epoch import Epoch
 from feedgen.state.attributes import NONE, UNSAID
@@ -59,6 +60,19 @@ def _marks(posts: int, users: int, topics: int) -> Marks:
 def empty_tally() -> Tally:
     """Nothing counted yet."""
     return Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
+
+
+def empty_picked(viewers: int, items: int, featured: int) -> Picked:
+    """Room for so many items of each viewer, and for their features of the first `featured` ones; not set."""
+    shape = (viewers, items)
+    return Picked(
+        counts=np.empty(viewers, np.int64),
+        posts=np.empty(shape, np.int32),
+        origin=np.empty(shape, np.uint8),
+        damped=np.empty(shape, np.bool_),
+        scores=np.empty(shape),
+        features=np.empty((featured, items, len(FEATURES))),
+    )
 
 
 class Chooser:

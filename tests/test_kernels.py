@@ -197,7 +197,7 @@ def test_a_kernel_that_stops_half_way_leaves_no_marks(kernel: str, monkeypatch: 
         story.tell(f"friend{number}", "post", f"p{number}", days=number / 10)
     pipeline, me = story.pipeline, story.state.users.find("me")
     assert me is not None
-    marks = pipeline._batches._chooser.marks
+    marks = pipeline._chooser.marks
     whole, posts = pipeline.generate(["me"], NOW), pipeline.shortlist(me, NOW).posts.tolist()
 
     def stop(*_: object) -> None:
@@ -312,7 +312,7 @@ def test_places_are_explored_as_diversity_explores_them(count: int, share: float
 def test_a_kernel_that_stops_in_one_thread_leaves_the_marks_of_others_in_place() -> None:
     story = Story()
     story.tell("vic", "follow", "ann")
-    chooser, found, turn = story.pipeline._batches._chooser, list[Marks](), Barrier(2)
+    chooser, found, turn = story.pipeline._chooser, list[Marks](), Barrier(2)
 
     def fails() -> None:
         found.append(chooser.marks())
