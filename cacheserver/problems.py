@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import UNSET
 
 from cacheserver.wire import PROBLEM, Problem, Refused, json_encoder
-from feedgen.errors import BadEvent, ForefeedError, LogError, StoreError
+from feedgen.errors import BadEvent, DiskFull, ForefeedError, LogError, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +71,9 @@ def on_the_wire(error: Refusal) -> bytes:
     return head.encode() + body
 
 
+_FULL: Final = "the server's disk is full, and nothing of this is kept; free some space there, then send it again"
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into a problem document; nothing internal gets out."""
@@ -82,6 +85,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return _of_http(request, error)
     except BadEvent as error:
         return respond(problem(400, str(error)))
+    except DiskFull as error:
+        _log.error("%s %s: %s", request.method, request.rel_url.raw_path, error)
+        return respond(problem(507, _FULL))
     except (LogError, StoreError) as error:
         _log.error("%s %s: %s", request.method, request.rel_url.raw_path, error)
         return respond(problem(503, "storage cannot be reached; send the request again"), {"Retry-After": "1"})

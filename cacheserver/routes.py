@@ -89,6 +89,7 @@ _STORAGE: Final = _problem(
     "storage cannot be reached, or too many writes wait for it; nothing was written",
     _AGAIN,
 )
+_FULL: Final = _problem("the server's disk is full; nothing was written")
 
 _USER: Final = Parameter("user_id", "path", Id, 'the viewer, percent-encoded; 5 and "5" are the same id')
 _AFTER: Final = Parameter(
@@ -176,6 +177,7 @@ _EVENTS: Final = Route(
         202: Answer("the valid events are on disk, the refused ones are listed", {JSON: Accepted}, example=_ACCEPTED),
         400: _problem("the body cannot be read, or every event in it was refused"),
         503: _STORAGE,
+        507: _FULL,
         **_BODY,
     },
     body={NDJSON: None, **dict.fromkeys((JSON, MSGPACK, X_MSGPACK), list[PostedEvent])},
@@ -186,7 +188,13 @@ _VIEWS: Final = Route(
     "/v1/views",
     "post_views",
     "Posts a viewer has seen; a short form of the view event",
-    {202: Answer("the event is on disk", {JSON: Accepted}, example=_ACCEPTED), 400: _BAD, 503: _STORAGE, **_BODY},
+    {
+        202: Answer("the event is on disk", {JSON: Accepted}, example=_ACCEPTED),
+        400: _BAD,
+        503: _STORAGE,
+        507: _FULL,
+        **_BODY,
+    },
     body=dict.fromkeys((JSON, MSGPACK, X_MSGPACK), ViewsBody),
     example={"user_id": "u1340", "items": ["2f1e4e5e8515"], "id": "v81"},
 )
@@ -213,7 +221,7 @@ _DELETE: Final = Route(
     "/v1/feeds/{user_id}",
     "delete_feed",
     "Drop the cached and stored feed; nothing happens if there is none",
-    {204: Answer("dropped"), 400: _BAD, 503: _STORAGE},
+    {204: Answer("dropped"), 400: _BAD, 503: _STORAGE, 507: _FULL},
     (_USER,),
 )
 _HEALTH: Final = Route(

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedgen.choosing import Chooser, empty_tally
+from feedgen.choosing import Chooser, empty_picked, empty_tally
 from feedgen.config import Settings
 from feedgen.diversity import lead
 from feedgen.events import Event
@@ -25,7 +25,6 @@ from feedgen.kernels.scoring import Picked
 from feedgen.kernels.selecting import Tally
 from feedgen.kernels.sources import SOURCES
 from feedgen.models.ranker import LineUp, Ranker
-from feedgen.ranking.features import FEATURES
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
 from feedgen.state.columns import SECONDS_PER_HOUR
@@ -67,15 +66,7 @@ class Scratch(threading.local):
 
 def _room(items: int, viewers: int) -> Room:
     """`viewers`: whose features stage two is to have; 0 where there is none."""
-    shape = (max(viewers, 1), items)
-    picked = Picked(
-        counts=np.empty(shape[0], np.int64),
-        posts=np.empty(shape, np.int32),
-        origin=np.empty(shape, np.uint8),
-        damped=np.empty(shape, np.bool_),
-        scores=np.empty(shape),
-        features=np.empty((viewers, items, len(FEATURES))),
-    )
+    picked = empty_picked(max(viewers, 1), items, viewers)
     cuts, facts = (np.empty((AT_ONCE, parts), np.int64) for parts in (packing.PARTS + 1, packing.FACTS))
     return Room(picked, packing.Packed(cuts, facts), np.empty(_BYTES_EACH * AT_ONCE * items, np.uint8))
 
@@ -85,14 +76,12 @@ class BatchMaker:
 
     def __init__(
         self,
-        state: State,
         settings: Settings,
         ranker: Ranker,
         chooser: Chooser,
         context: Callable[[int, float], ViewerContext],
     ) -> None:
         """`context`: of a viewer at a moment, for the signals of stage two."""
-        self._state = state
         self._settings = settings
         self._ranker = ranker
         self._chooser = chooser
@@ -209,7 +198,7 @@ def warm() -> None:
     def context(viewer: int, now: float) -> ViewerContext:
         return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
 
-    maker = BatchMaker(state, settings, ranker, Chooser(state, settings), context)
+    maker = BatchMaker(settings, ranker, Chooser(state, settings), context)
     for line_up in (LineUp(), LineUp(missing=True)):  # one stage, and two
         maker.make(np.zeros(1, np.int64), line_up, epoch, 1.0)
 

@@ -22,6 +22,7 @@ from feedgen.kernels.selecting import Tally, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
 from feedgen.layout import columns_of, rules_of
+from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads
 from feedgen.selection.epoch import Epoch
 from feedgen.state.attributes import NONE, UNSAID
@@ -41,6 +42,10 @@ class _Scratch(threading.local):
             marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
         return marks
 
+    def drop(self) -> None:
+        """This thread's go; its next marks are new and clean, those of other threads stay."""
+        self._marks = _marks(0, 0, 0)
+
 
 def _marks(posts: int, users: int, topics: int) -> Marks:
     return Marks(
@@ -57,9 +62,23 @@ def empty_tally() -> Tally:
     return Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
 
 
+def empty_picked(viewers: int, items: int, featured: int) -> Picked:
+    """Room for so many items of each viewer, and for their features of the first `featured` ones; not set."""
+    shape = (viewers, items)
+    return Picked(
+        counts=np.empty(viewers, np.int64),
+        posts=np.empty(shape, np.int32),
+        origin=np.empty(shape, np.uint8),
+        damped=np.empty(shape, np.bool_),
+        scores=np.empty(shape),
+        features=np.empty((featured, items, len(FEATURES))),
+    )
+
+
 class Chooser:
     """Chooses for viewers given by dense index. As a context, around all that uses its marks: a kernel that stops
-    half-way, for want of memory, leaves them behind, and what fails inside has the next batch begin with clean ones."""
+    half-way, for want of memory, leaves them behind, and what fails inside has the thread's next batch begin with clean
+    ones."""
 
     def __init__(self, state: State, settings: Settings) -> None:
         self._state = state
@@ -81,7 +100,7 @@ class Chooser:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._scratch = _Scratch()
+            self._scratch.drop()
 
     def choose(self, viewers: NDArray[np.int64], heads: Heads, epoch: Epoch, now: float, into: Picked) -> Tally:
         """Fill `into` with the best candidates by `heads`, as many as it has room for; what was counted on the way."""

@@ -21,6 +21,14 @@ class LogError(ForefeedError):
     """The event log cannot be opened, read or written."""
 
 
+class DiskFull(ForefeedError):
+    """Beside LogError and StoreError: what was to be written was not, as there is no room for it."""
+
+
+class LogFull(LogError, DiskFull):
+    """The disk of the event log is full."""
+
+
 class BadSnapshot(ForefeedError):
     """A snapshot cannot be used; the message says why, without its name (the caller knows it)."""
 
@@ -31,6 +39,10 @@ class SnapshotError(ForefeedError):
 
 class StoreError(ForefeedError):
     """The feed store cannot be opened, read or written."""
+
+
+class StoreFull(StoreError, DiskFull):
+    """The disk of the feed store is full."""
 
 
 class GenerationFailed(ForefeedError):

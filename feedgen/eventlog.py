@@ -5,7 +5,6 @@ them sees every event once. Ids are kept as bytes, so that every id (NUL include
 """
 
 import asyncio
-import errno
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,8 +37,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateTable
 
 from feedgen import config, events
-from feedgen.errors import BadEvent, LogError
+from feedgen.errors import BadEvent, LogError, LogFull
 from feedgen.events import Event
+from feedgen.ondisk import is_full
 
 SQLITE_NAME: Final = "events.sqlite"
 
@@ -414,13 +414,14 @@ def _clear(name: str, *more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except expected as error:
-        raise LogError(f"event log {name}: {_reason(error)}") from error
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        kind = LogFull if is_full(cause) else LogError
+        raise kind(f"event log {name}: {_reason(cause)}") from error
 
 
-def _reason(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+def _reason(cause: BaseException) -> str:
     text = " ".join(str(cause).split()) or type(cause).__name__
-    if "disk is full" in text or getattr(cause, "errno", None) == errno.ENOSPC:
+    if is_full(cause):
         return f"the disk is full ({text}); free some space and run this again: what was acknowledged is kept"
     if "is locked" in text or "lock timeout" in text:
         return f"another process kept it locked for longer than log.busy_timeout_s ({text})"

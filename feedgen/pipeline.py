@@ -48,7 +48,7 @@ from feedgen.selection.sources import (
     Trending,
     gather,
 )
-from feedgen.shortlist import Shortlist, Shortlister
+from feedgen.shortlist import Shortlist, shortlist_of
 from feedgen.state.engagement import hour_of
 from feedgen.state.state import State
 
@@ -121,8 +121,9 @@ class Pipeline:
         self.spam = SpamDamper(state, settings.spam)
         self._diversifier = Diversifier(settings.diversity)
         self.diversity = settings.diversity
-        parts = state, settings, self.ranker, Chooser(state, settings), self._context
-        self._batches, self._shortlists = BatchMaker(*parts), Shortlister(*parts)
+        self._settings = settings
+        self._chooser = Chooser(state, settings)
+        self._batches = BatchMaker(settings, self.ranker, self._chooser, self._context)
         self._counted_lock = threading.Lock()
         names = [f"source_{name}" for name in self._reasons]
         names += [f"filter_{name}" for name in (TWICE, *(rule.name for rule in self.filters))]
@@ -158,7 +159,8 @@ class Pipeline:
 
     def shortlist(self, viewer: int, now: float) -> Shortlist:
         """The viewer's feed at `now`, by dense index, with what it was chosen from: `rank` by the kernels."""
-        return self._shortlists.make(viewer, self.ranker.line_up, now)
+        context = self._context(viewer, now)
+        return shortlist_of(context, self._settings, self.ranker, self._chooser, self.ranker.line_up)
 
     def rank_by_id(self, viewer: str, now: float) -> Ranked | None:
         """The viewer's feed at `now` with what led to it; None for one never seen."""

@@ -103,6 +103,11 @@ def test_an_empty_feed_says_why() -> None:
     story.tell("ann", "delete", "p")
     removed = story.explainer.explain("vic", NOW)
     assert removed is not None
+    assert removed["empty_because"] == quiet["empty_because"]
+    story.tell("ann", "post", "s", days=1)
+    story.tell("vic", "hide", "s")
+    removed = story.explainer.explain("vic", NOW)
+    assert removed is not None
     assert removed["empty_because"] == "every candidate was removed by a filter; see `removed`"
     story.tell("ann", "post", "q", days=1)
     assert story.explainer.explain("vic", NOW)["empty_because"] is None  # type: ignore[index]

@@ -3,7 +3,9 @@
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle
+from threading import Barrier
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from feedgen.feed import ids
 from feedgen.feed.record import Bulk, Exploration, bulk_of_columns, encode_bulk
 from feedgen.kernels import mixing, packing, picking
 from feedgen.kernels.cards import USER, UserParts, blank, write_users
+from feedgen.kernels.marks import Marks
 from feedgen.models.ranker import LineUp
 from feedgen.pipeline import Pipeline, Ranked
 from feedgen.prefetch import prefetch
@@ -194,7 +197,7 @@ def test_a_kernel_that_stops_half_way_leaves_no_marks(kernel: str, monkeypatch: 
         story.tell(f"friend{number}", "post", f"p{number}", days=number / 10)
     pipeline, me = story.pipeline, story.state.users.find("me")
     assert me is not None
-    marks = pipeline._batches._chooser.marks
+    marks = pipeline._chooser.marks
     whole, posts = pipeline.generate(["me"], NOW), pipeline.shortlist(me, NOW).posts.tolist()
 
     def stop(*_: object) -> None:
@@ -304,3 +307,26 @@ def test_places_are_explored_as_diversity_explores_them(count: int, share: float
     mixing.explore(order, words, share, bits)
     expected, drawn = diversity.explore(list(range(count)), share, words)
     assert (order.tolist(), bits.tobytes()) == (expected, np.packbits(drawn, bitorder="little").tobytes())
+
+
+def test_a_kernel_that_stops_in_one_thread_leaves_the_marks_of_others_in_place() -> None:
+    story = Story()
+    story.tell("vic", "follow", "ann")
+    chooser, found, turn = story.pipeline._chooser, list[Marks](), Barrier(2)
+
+    def fails() -> None:
+        found.append(chooser.marks())
+        turn.wait(60)
+        with suppress(MemoryError), chooser:
+            raise MemoryError
+        turn.wait(60)
+        found.append(chooser.marks())
+
+    with ThreadPoolExecutor(1) as threads:
+        failing = threads.submit(fails)
+        turn.wait(60)
+        before = chooser.marks()
+        turn.wait(60)
+        failing.result(60)
+    assert all(mark is same for mark, same in zip(chooser.marks(), before, strict=True))
+    assert not any(np.shares_memory(new, used) for new, used in zip(found[1], found[0], strict=True) if len(used))

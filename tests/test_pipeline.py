@@ -164,5 +164,5 @@ def test_candidates_and_removals_are_counted_by_name() -> None:
     story.feed("vic")
     story.feed("vic")
     counted = story.pipeline.counted
-    assert (counted["source_followed"], counted["filter_deleted"], counted["filter_hidden"]) == (6, 2, 2)
+    assert (counted["source_followed"], counted["filter_hidden"], counted["filter_deleted"]) == (4, 2, 0)
     assert counted["filter_seen"] == 0

@@ -60,18 +60,20 @@ class Twin(StateTwin):
     """The state as dictionaries of outside ids, and the feeds that follow from it."""
 
     def network(self, viewer: str, now: float) -> dict[str, int]:
-        """Retained posts of the viewer's followees, and the place of each among its author's, newest first."""
+        """Standing posts of the viewer's followees, and the place of each among its author's, newest first."""
         since = now - self.settings.window_s
         found: dict[str, int] = {}
         for author in self.followees(viewer):
-            retained = [post for post in self.recent(author) if since <= self.posts[post].created <= now]
+            standing = [post for post in self.recent(author) if self.public(post)]
+            retained = [post for post in standing if since <= self.posts[post].created <= now]
             found.update({post: place for place, post in enumerate(retained)})
         return found
 
     def written(self, viewer: str, now: float) -> list[str]:
-        """The viewer's own retained posts."""
+        """The viewer's own standing posts."""
         since = now - self.settings.state.retention_days * DAY_S
-        return [post for post in self.recent(viewer) if since <= self.posts[post].created <= now]
+        standing = [post for post in self.recent(viewer) if self.public(post)]
+        return [post for post in standing if since <= self.posts[post].created <= now]
 
     def near(self, viewer: str) -> set[str]:
         """The viewer, and whom the viewer follows."""

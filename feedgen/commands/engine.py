@@ -13,8 +13,7 @@ from feedgen.commands.console import Reporter, to_stderr
 from feedgen.commands.modelled import Modelled
 from feedgen.commands.partial import PartialViewStore
 from feedgen.config import Settings
-from feedgen.errors import ForefeedError
-from feedgen.eventlog import EventLog, holds_log
+from feedgen.eventlog import EventLog
 from feedgen.feed.record import Bulk
 from feedgen.feed.removals import RemovalIndex
 from feedgen.feed.roles import Clock, FeedStore
@@ -67,12 +66,6 @@ class Counting(Reporter):
         """So many more are done."""
         self._done += count
         self.progress(self._done, self._total, f"{self._done:,} of {self._total:,} {self._things}")
-
-
-def need_data(settings: Settings, data_dir: Path) -> None:
-    """Raise ForefeedError when there is no log in `data_dir`, before an empty one is made there."""
-    if not holds_log(settings.log, data_dir):
-        raise ForefeedError(f"no event log in {data_dir}; fill one with: feedgen import SOURCE --data {data_dir}")
 
 
 async def _compiled() -> None:

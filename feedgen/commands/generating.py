@@ -6,7 +6,8 @@ from pathlib import Path
 
 from feedgen.clock import DomainClock
 from feedgen.commands.console import put_json, to_stderr
-from feedgen.commands.engine import Counting, Engine, need_data, open_engine
+from feedgen.commands.engine import Counting, Engine, open_engine
+from feedgen.commands.needed import need_data
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 

@@ -8,8 +8,9 @@ import aiohttp
 
 from feedgen.clock import DomainClock
 from feedgen.commands.console import put_json, to_stderr
-from feedgen.commands.engine import need_data, open_engine
+from feedgen.commands.engine import open_engine
 from feedgen.commands.foreseen import summary
+from feedgen.commands.needed import need_data
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
 from feedgen.eventlog import EventLog

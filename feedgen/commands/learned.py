@@ -66,8 +66,7 @@ def train(
     """
     from feedgen.commands import learning
 
-    settings, data_dir = settings_of(config_path, data)
-    asked = learning.Asked(settings, data_dir, events, scorer, processes)
+    asked = learning.Asked(*settings_of(config_path, data), events, scorer, processes)
     learning.train(asked, until=until, promote=promote, rows=rows, refresh=refresh)
 
 
@@ -93,8 +92,7 @@ def replay(
     from feedgen.commands import learning
 
     _need_span(begin, until)
-    settings, data_dir = settings_of(config_path, data)
-    asked = learning.Asked(settings, data_dir, events, scorer, processes)
+    asked = learning.Asked(*settings_of(config_path, data), events, scorer, processes)
     learning.replay(asked, begin, until, version=version, dump=dump)
 
 
@@ -126,8 +124,7 @@ def evaluate(
     from feedgen.commands import learning
 
     _need_span(begin, until)
-    settings, data_dir = settings_of(config_path, data)
-    asked = learning.Asked(settings, data_dir, events, scorer, processes)
+    asked = learning.Asked(*settings_of(config_path, data), events, scorer, processes)
     learning.evaluate(asked, begin, until, version=version, json=json, html=html, plots=plots)
 
 

@@ -14,11 +14,12 @@ from typing import Any, Final, cast
 import msgspec
 
 from feedgen.commands.console import MESSAGE_MAX, Reporter, one_line, put_json, terminable, to_stderr
-from feedgen.commands.engine import Counting, need_data
+from feedgen.commands.engine import Counting
 from feedgen.commands.modelling import registry_of
+from feedgen.commands.needed import need_data, need_data_folder
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError, ModelError
-from feedgen.eventlog import EventLog, need_folder
+from feedgen.eventlog import EventLog
 from feedgen.events import Event
 from feedgen.learning import evaluation, history, judging, report
 from feedgen.learning.dataset import Made, kind_of
@@ -63,11 +64,12 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
 
     `refresh`: move the version that ranks on instead.
 
-    Raises ModelError where there is too little to learn from, ImportFailed, LogError, OSError.
+    Raises ModelError where there is too little to learn from, ForefeedError where there is no data folder,
+    ImportFailed, LogError, OSError.
     """
     if asked.scorer == "formula":
         raise ModelError("the formula is configured, not learnt; name another --scorer")
-    need_folder(asked.data_dir)
+    need_data_folder(asked.settings, asked.data_dir)
     with terminable(), ExitStack() as stack:
         past = _read(asked)
         end = past.events[-1].ts + 1.0 if until is None else until
@@ -137,6 +139,8 @@ class _Period:
         self.seconds: dict[str, float] = {}
         """By stage, so far: wall clock."""
         self._dump = dump
+        if version is not None:
+            need_data_folder(asked.settings, asked.data_dir)
         with self.timed("reading"):
             self._past = _read(asked)
         if not self._past.logins(begin, until):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feedgen.commands.console import put_json, to_stderr
+from feedgen.commands.needed import need_data_folder
 from feedgen.config import Settings
 from feedgen.errors import ModelError
 from feedgen.models.definitions import definitions
@@ -20,8 +21,9 @@ def registry_of(data_dir: Path) -> Registry:
 
 def show(settings: Settings, data_dir: Path) -> None:
     """Say as JSON which versions there are, and of each what it learnt from and whether it fits; one that does not fit
-    has its reason under `refused`. Raises ModelError when the registry cannot be read.
+    has its reason under `refused`. Raises ModelError when the registry cannot be read, ForefeedError without a folder.
     """
+    need_data_folder(settings, data_dir)
     registry, known = registry_of(data_dir), definitions(settings)
     promoted = registry.promoted()
     versions: list[dict[str, Any]] = []
@@ -38,14 +40,18 @@ def show(settings: Settings, data_dir: Path) -> None:
 
 
 def promote(settings: Settings, data_dir: Path, name: str) -> None:
-    """Have a version rank from now on. Raises ModelError when it is not there, broken, or of other inputs."""
+    """Have a version rank from now on. Raises ModelError when it is not there, broken, or of other inputs;
+    ForefeedError without a folder."""
+    need_data_folder(settings, data_dir)
     registry = registry_of(data_dir)
     registry.promote(name, definitions(settings))
     _said(settings, registry)
 
 
 def roll_back(settings: Settings, data_dir: Path) -> None:
-    """Have the version before rank again. Raises ModelError when none is promoted, or that one cannot serve."""
+    """Have the version before rank again. Raises ModelError when none is promoted, or that one cannot serve;
+    ForefeedError without a folder."""
+    need_data_folder(settings, data_dir)
     registry = registry_of(data_dir)
     registry.roll_back(definitions(settings))
     _said(settings, registry)

@@ -20,9 +20,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from feedgen.errors import BadRecord, StoreError
+from feedgen.errors import BadRecord, StoreError, StoreFull
 from feedgen.feed.record import Bulk, Generation, Live, decode_bulk, decode_live, encode_bulk, encode_live
 from feedgen.feed.roles import StoredRecord
+from feedgen.ondisk import is_full
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class SqliteFeedStore:
         try:
             await asyncio.to_thread(_prepare_file, path, busy_timeout_s)
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: {_reason(error)}") from None
+            raise _failed(path, error) from None
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=str(path)),
             # IMMEDIATE: a writer takes its place in the line when it begins, so it cannot be refused halfway.
@@ -256,7 +257,7 @@ class SqliteFeedStore:
         try:
             yield
         except DBAPIError as error:
-            raise StoreError(f"{self._path}: {_reason(error.orig)}") from None
+            raise _failed(self._path, error.orig or error) from None
         except SQLAlchemyError as error:
             raise StoreError(f"{self._path}: {' '.join(str(error).split())}") from None
 
@@ -271,12 +272,12 @@ def _prepare_file(path: Path, busy_timeout_s: float) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _reason(error: object) -> str:
-    """The database's, and what to do."""
-    text = str(error)
-    if "not a database" in text or "malformed" in text:
-        return f"{text}; move it away, and feeds are made anew"
-    return f"{text}; free some space" if "is full" in text else text
+def _failed(path: Path, error: BaseException) -> StoreError:
+    """With the database's reason, and what to do."""
+    if is_full(error):
+        return StoreFull(f"{path}: {error}; free some space")
+    again = "not a database" in str(error) or "malformed" in str(error)
+    return StoreError(f"{path}: {error}" + ("; move it away, and feeds are made anew" if again else ""))
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columnwise import columns_of
 from feedgen.kernels.compiled import compiled, inner
+from feedgen.kernels.exact import squash
 from feedgen.kernels.lanes import ROWS, WORDS, above, part, settle
 
 LEAVES: Final = 32
@@ -166,8 +167,9 @@ def grow_block(
     for head in range(len(sums)):
         _sum(trees, walk, head, work.answers, sums[head], leaves)
         if head == 0 and shared < len(walk.columns):
-            for at in range(ROWS):
-                values[shared, at] = 1.0 / (1.0 + np.exp(-sums[head, at]))
+            odds = sums[head].copy()
+            squash(odds)
+            values[shared] = odds
             _ask(values, walk, last, len(walk.edge), work.answers)
 
 

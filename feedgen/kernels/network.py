@@ -1,14 +1,17 @@
-"""Retained posts of a viewer's followees."""
+"""Retained posts of a viewer's followees, without those deleted or withheld."""
 
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feedgen.kernels.cards import DELETED, WITHHELD
 from feedgen.kernels.columns import Columns, Rules
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.ragged import flat
 from feedgen.kernels.rows import followees_of
+
+_GONE: Final = DELETED | WITHHELD
 
 
 class Network(NamedTuple):
@@ -18,6 +21,12 @@ class Network(NamedTuple):
     posts: NDArray[np.int32]
     created: NDArray[np.float64]
     owner: NDArray[np.uint32]
+
+
+@inner
+def _when(card: Any) -> float:
+    """When the post was created; of one that is deleted or withheld never, so that one comparison leaves out both."""
+    return np.inf if card.doubts & _GONE else card.created
 
 
 @inner
@@ -31,7 +40,7 @@ def network_of(columns: Columns, rules: Rules, viewer: int) -> Network:
     posts, owner = flat(starts, counts, columns.people.recent)
     created, oldest, now = np.empty(len(posts)), rules.oldest, rules.now
     for at in range(len(posts)):
-        created[at] = cards[posts[at]].created
+        created[at] = _when(cards[posts[at]])
     count = 0
     for at in range(len(posts)):
         when = created[at]
@@ -42,13 +51,13 @@ def network_of(columns: Columns, rules: Rules, viewer: int) -> Network:
 
 @inner
 def written_by(columns: Columns, rules: Rules, viewer: int) -> NDArray[np.int32]:
-    """The viewer's own posts that are no older than candidates. O(n)."""
+    """The viewer's own posts that stand and are no older than candidates. O(n)."""
     cards, oldest, now, card = columns.cards.posts, rules.oldest, rules.now, columns.cards.users[viewer]
     recent = columns.people.recent[card.recent_at : card.recent_at + card.recent]
     posts, count = np.empty(len(recent), np.int32), 0
     for post in recent:
         posts[count] = post
-        created = cards[post].created
+        created = _when(cards[post])
         count += (oldest <= created) & (created <= now)
     return posts[:count]
 

@@ -7,6 +7,7 @@ from numba import float32
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import compiled
+from feedgen.kernels.exact import squash
 from feedgen.kernels.forest import LEAVES
 
 
@@ -55,13 +56,15 @@ def learn(
             active[tree] = tree * LEAVES + np.int64(leaves[at, tree])
         for number in range(ids):
             active[trees + number] = trees * LEAVES + np.int64(hashed[at, number])
+        odds = foreseen[at]
         for head in range(start.shape[1]):
             logit = start[at, head]
             for row in active:
                 logit += _weight(z[row, head], n[row, head], rates)
-            odds = 1.0 / (1.0 + np.exp(-logit))
-            foreseen[at, head] = odds
-            slope = float32((odds - happened[at, head]) * counts[at])
+            odds[head] = logit
+        squash(odds)
+        for head in range(start.shape[1]):
+            slope = float32((odds[head] - happened[at, head]) * counts[at])
             for row in active:
                 before = n[row, head]
                 after = before + slope * slope

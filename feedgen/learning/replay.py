@@ -14,7 +14,7 @@ from feedgen.learning.history import History
 from feedgen.learning.judging import Judged
 from feedgen.learning.kept import Kept, each_kept, job_of
 from feedgen.learning.replayer import LINES, Replayer, Task
-from feedgen.learning.work import work_of
+from feedgen.learning.work import drop_work, work_of
 from feedgen.models.model import Model
 from feedgen.ondisk import sync_folder, whole
 
@@ -71,7 +71,7 @@ def replay(
                     copyfileobj(opened, file)  # gzip files one after the other are a gzip file
         (folder / "whole").replace(dump)
         sync_folder(dump.parent)
-        rmtree(work_of(dump))
+        drop_work(dump)
     judged, foreseen = Judged(), list[Foreseen]()
     for of_piece, foreseen_of_piece in each:
         judged.extend(of_piece)

@@ -1,15 +1,15 @@
 """The folder of work beside a dump: what is done of it until it is whole. One process at a time is at it."""
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
 
 from feedgen.errors import ForefeedError
 from feedgen.learning.kept import DONE
+from feedgen.ondisk import Taken
 
 _LOCK: Final = "replay.lock"
 """Also what tells such a folder from one of somebody's own."""
@@ -28,17 +28,26 @@ def at_work(dump: Path, say: Callable[[str], None]) -> Iterator[None]:
     """
     folder = work_of(dump)
     _need_place(dump, folder)
-    folder.mkdir(exist_ok=True)
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
-    try:
-        _only_one(lock, dump)
+    with closing(_only_one(folder, dump)) as lock:
         try:
             yield
         except BaseException:
-            _leave(folder, say)
+            if lock.stands:  # else the dump was whole, and the folder is another's by now
+                _leave(dump, say)
             raise
-    finally:
-        os.close(lock)
+
+
+def drop_work(dump: Path) -> None:
+    """Remove the folder, its lock last: what there is until then is known to be a replay's. Raises OSError."""
+    folder = work_of(dump)
+    for path in folder.iterdir():
+        if path.is_dir():
+            rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
+    (folder / _LOCK).unlink(missing_ok=True)
+    with suppress(OSError):  # somebody has begun anew in it
+        folder.rmdir()
 
 
 def _need_place(dump: Path, folder: Path) -> None:
@@ -50,18 +59,29 @@ def _need_place(dump: Path, folder: Path) -> None:
 
 def _own(folder: Path) -> bool:
     """Versions before had no lock, but records of what was done."""
-    return folder.is_dir() and ((folder / _LOCK).exists() or any(folder.rglob(f"*{DONE}")) or not any(folder.iterdir()))
+    if folder.exists() and not folder.is_dir():
+        return False
+    with suppress(FileNotFoundError):
+        return (folder / _LOCK).exists() or any(folder.rglob(f"*{DONE}")) or not any(folder.iterdir())
+    return True  # whoever was at it has just removed it
 
 
-def _only_one(lock: int, dump: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ForefeedError(f"another process is writing {dump}; wait for it, or name another --dump") from None
+def _only_one(folder: Path, dump: Path) -> Taken:
+    while True:
+        with suppress(FileExistsError):
+            folder.mkdir()
+        try:
+            return Taken(folder / _LOCK, os.O_CREAT | os.O_RDWR, wait=False)
+        except FileNotFoundError:
+            continue  # whoever was at it has just removed the folder
+        except BlockingIOError:
+            raise ForefeedError(f"another process is writing {dump}; wait for it, or name another --dump") from None
 
 
-def _leave(folder: Path, say: Callable[[str], None]) -> None:
+def _leave(dump: Path, say: Callable[[str], None]) -> None:
+    folder = work_of(dump)
     if any(folder.rglob(f"*{DONE}")):
         say(f"{folder} keeps what is done: the same command goes on from there; remove it if that is not wanted")
     else:
-        rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            drop_work(dump)

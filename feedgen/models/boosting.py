@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from feedgen.errors import ModelError
 from feedgen.models.forests import Forests, Rows
-from feedgen.models.logistic import Floats, sigmoid
+from feedgen.models.logistic import Floats
+from feedgen.ranking.exact import sigmoid
 
 Flags = NDArray[np.bool_]
 Dump = dict[str, Any]

@@ -5,7 +5,6 @@ rolling back replace the one file in the same way. Several processes may read; o
 """
 
 import io
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ from msgspec import Struct
 from feedgen.errors import ModelError
 from feedgen.models.model import NAME, Meta, Model, read_meta, read_model, stacked_arrays, stacked_of
 from feedgen.models.stacking import Stacked
-from feedgen.ondisk import beside, drop_unfinished, put, put_whole, sync_folder
+from feedgen.ondisk import put, put_whole, whole_folder
 
 _LINE: Final = "promoted.json"
 _LIVE: Final = ".learnt.npz"
@@ -65,20 +64,11 @@ class Registry:
         name, files = model.name, model.files()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            drop_unfinished(self.folder)
             if (self.folder / name).exists():
                 return name
-            unfinished = beside(self.folder / name)
-            shutil.rmtree(unfinished, ignore_errors=True)  # of a process before, which had the same number
-            unfinished.mkdir()
-            try:
+            with whole_folder(self.folder / name) as unfinished:
                 for file, content in files.items():
                     put(unfinished / file, content)
-                sync_folder(unfinished)
-                unfinished.rename(self.folder / name)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-            sync_folder(self.folder)
         except OSError as error:
             raise ModelError(f"version {name} cannot be written: {error.strerror or error}") from None
         return name

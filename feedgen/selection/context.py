@@ -28,6 +28,8 @@ def marked(indices: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
 class Network:
     """Posts of a viewer's followees that may be candidates, in parallel arrays; `recency` 0 is an author's newest.
 
+    None that is deleted or withheld: it neither votes for a topic nor takes a place among its author's.
+
     `owner`: position of the author among the followees.
     """
 
@@ -74,19 +76,24 @@ class ViewerContext:
         """O(retained posts of followees)."""
         followees = self.followees
         posts, counts = self.state.posts.recent_of_all(followees)
-        created = self.state.posts.created[posts]
-        kept = (created <= self.now) & (created >= self.now - self.window_s)
+        kept = self._standing(posts)
         owner = np.repeat(np.arange(len(followees)), counts)[kept]
-        posts, created = posts[kept], created[kept]
+        posts = posts[kept]
         ends = np.cumsum(np.bincount(owner, minlength=len(followees)))
-        return Network(posts, created, ends[owner] - 1 - np.arange(len(posts)), owner)
+        return Network(posts, self.state.posts.created[posts], ends[owner] - 1 - np.arange(len(posts)), owner)
 
     @cached_property
     def written(self) -> NDArray[np.int32]:
-        """The viewer's own posts that are no older than candidates. O(n)."""
+        """The viewer's own posts that stand and are no older than candidates. O(n)."""
         posts = self.state.posts.recent_of_all(np.array([self.viewer], np.int32))[0]
-        created = self.state.posts.created[posts]
-        return posts[(created <= self.now) & (created >= self.now - self.window_s)]
+        return posts[self._standing(posts)]
+
+    def _standing(self, posts: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which are of the window, and neither deleted nor withheld. O(n)."""
+        columns = self.state.posts
+        created = columns.created[posts]
+        of_window: NDArray[np.bool_] = (created <= self.now) & (created >= self.now - self.window_s)
+        return of_window & ~(columns.deleted[posts] | columns.withheld[posts])
 
     @cached_property
     def engaged(self) -> Engagements:

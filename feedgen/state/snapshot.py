@@ -4,13 +4,12 @@
 raw numbers under its name, so that it is mapped back as it is. A folder has its name once everything in it is on disk.
 """
 
-import fcntl
 import itertools
 import mmap
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,7 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from feedgen.errors import BadSnapshot
-from feedgen.ondisk import put, sync_folder
+from feedgen.ondisk import Taken, put, sync_folder
 from feedgen.state.checksum import CHUNK_BYTES, checksums
 
 FORMAT: Final = 2
@@ -106,8 +105,7 @@ class Draft:
         self._place = place
         self._folder = place.with_name(f"{place.name}.{os.getpid()}-{next(_numbers)}{PART}")
         self._folder.mkdir(parents=True)
-        self._lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)  # says that somebody is at it, for as long as the process lives
+        self._lock = Taken(self._folder / _LOCK, os.O_CREAT | os.O_RDWR)  # held as long as the process lives
         self._files: dict[str, int] = {}
         self._sums: dict[str, NDArray[np.uint64]] = {}
         self._columns: dict[str, _Column] = {}
@@ -186,7 +184,7 @@ class Draft:
         self._files.clear()
         if not self._finished:
             shutil.rmtree(self._folder, ignore_errors=True)
-        os.close(self._lock)
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -202,19 +200,14 @@ def drop_abandoned(folder: Path) -> int:
     dropped = 0
     for part in folder.glob(f"*{PART}"):
         try:
-            lock = os.open(part / _LOCK, os.O_RDWR)
+            with closing(Taken(part / _LOCK, os.O_RDWR, wait=False)):
+                shutil.rmtree(part, ignore_errors=True)
+                dropped += 1
         except FileNotFoundError:  # ended, or is only beginning: then it fails, and the next one does not
             with suppress(OSError):
                 part.rmdir()
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
-        finally:
-            os.close(lock)
-        shutil.rmtree(part, ignore_errors=True)
-        dropped += 1
     return dropped
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+from contextlib import suppress
+from itertools import count
 
 import msgpack
 import msgspec
@@ -11,6 +13,7 @@ import pytest
 from feedgen.config import Server, Settings
 from feedgen.errors import LogError
 from feedgen.eventlog import EventLog
+from feedgen.feed.store import SqliteFeedStore
 from tests.cacheserver.doubles import NOW
 
 NDJSON = "application/x-ndjson"
@@ -26,6 +29,15 @@ def lines(*events):
 
 async def post(rig, body, media_type=NDJSON, path="/v1/events", **headers):
     return await rig.call("POST", path, data=body, headers={"Content-Type": media_type, **headers})
+
+
+def filled(folder):
+    """A file that takes all the room there is left."""
+    filler = folder / "filler"
+    with filler.open("wb", 0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4_096))
+    return filler
 
 
 async def logged(rig):
@@ -205,6 +217,44 @@ async def test_a_log_that_cannot_be_written_is_not_acknowledged(start, caplog):
     assert answer.headers["Retry-After"] == "1"
     assert "disk" not in answer.json["detail"]
     assert "the disk is full" in caplog.text
+
+
+async def test_a_full_disk_is_said_and_once_there_is_room_writes_are_taken(start, small_disk, caplog):
+    async with await EventLog.open(Settings().log, small_disk) as log:
+        rig = await start(log=log)
+        assert (await post(rig, lines(event(0)))).status == 202
+        filler = filled(small_disk)
+        kept, numbers = {"e0"}, count(1)
+        while (answer := await post(rig, lines(event(number := next(numbers))))).status == 202:
+            kept.add(f"e{number}")
+        assert (answer.status, answer.json["title"]) == (507, "Insufficient Storage")
+        assert "free some space" in answer.json["detail"]
+        assert str(small_disk) not in answer.json["detail"]
+        assert str(small_disk) in caplog.text
+        assert (await post(rig, b'{"user_id": "u1", "items": ["p1"]}', "application/json", "/v1/views")).status == 507
+        assert {each.id for each in await logged(rig)} == kept
+        filler.unlink()
+        again = await post(rig, lines(event(number)))
+        assert (again.status, again.json["appended"]) == (202, 1)
+        assert {each.id for each in await logged(rig)} == {*kept, f"e{number}"}
+
+
+async def test_what_cannot_be_dropped_for_a_full_disk_is_said(start, small_disk):
+    store = await SqliteFeedStore.open(small_disk / "feeds.sqlite", 1.0)
+    try:
+        rig = await start(store=store)
+        for number in range(100):
+            await rig.put(f"u{number}", [f"p{item}" for item in range(20)])
+        filler, viewers = filled(small_disk), (f"u{number}" for number in range(100))
+        while (answer := await rig.call("DELETE", f"/v1/feeds/{(viewer := next(viewers))}")).status == 204:
+            pass  # as long as the store's file has room of its own
+        assert answer.status == 507
+        assert await store.get(viewer) is not None
+        filler.unlink()
+        assert (await rig.call("DELETE", f"/v1/feeds/{viewer}")).status == 204
+        assert await store.get(viewer) is None
+    finally:
+        await store.close()
 
 
 async def test_an_acknowledged_event_is_seen_by_another_reader_of_the_log(start, tmp_path):

@@ -1,12 +1,14 @@
 """Long jobs that are cut off go on where they stopped, and end in the same bytes; what is torn is done again."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from feedgen.learning.dataset import make
 from feedgen.learning.kept import Kept, job_of
 from feedgen.learning.replay import ranking_by, replay
 from feedgen.learning.spans import Shares
-from feedgen.learning.work import at_work, work_of
+from feedgen.learning.work import at_work, drop_work, work_of
 from feedgen.ranking.dataset import read
 from feedgen.ranking.inputs import INPUTS
 from tests.learning.communities import DAY, START, community, history
@@ -123,6 +125,51 @@ def test_one_works_at_a_dump_and_says_what_is_kept_of_it(tmp_path: Path) -> None
     ]
     with at_work(dump, told.append):
         assert Kept(work_of(dump) / "lines").result("part", int) == 5
+
+
+def test_a_folder_of_work_removed_as_another_takes_its_lock_is_not_worked_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump, really = tmp_path / "d", fcntl.flock
+
+    def late(opened: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", really)
+        drop_work(dump)
+        really(opened, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with at_work(dump, print):
+        assert work_of(dump).is_dir()
+        with pytest.raises(ForefeedError, match="another process is writing"), at_work(dump, print):
+            pass
+
+
+def test_who_fails_after_the_dump_was_whole_leaves_the_folder_of_the_next_alone(tmp_path: Path) -> None:
+    dump = tmp_path / "d"
+    with ExitStack() as next_one:
+        with suppress(KeyboardInterrupt), at_work(dump, print):
+            drop_work(dump)
+            next_one.enter_context(at_work(dump, print))
+            raise KeyboardInterrupt
+        assert work_of(dump).is_dir()
+
+
+def test_of_many_who_come_and_go_one_at_a_time_is_at_work(tmp_path: Path) -> None:
+    dump, inside, times = tmp_path / "d", list[int](), list[int]()
+
+    def come_and_go(number: int) -> None:
+        while len(times) < 300:
+            with suppress(ForefeedError), at_work(dump, print):
+                inside.append(number)
+                (work_of(dump) / "half").touch()
+                times.append(number)
+                assert inside.pop() == number
+                if number % 2:
+                    drop_work(dump)
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(come_and_go, number) for number in range(4)]:
+            done.result()
 
 
 @pytest.mark.parametrize("command", ["rows", "replay"])

@@ -9,6 +9,7 @@ from tests.models.small import known, model
 
 
 def test_list_promote_and_roll_back(feedgen: Feedgen, tmp_path: Path) -> None:
+    (tmp_path / ".forefeed").mkdir()
     assert json.loads(feedgen("models", "list")[1]) == {"promoted": None, "before": [], "versions": []}
     registry = Registry(tmp_path / ".forefeed" / "models")
     name, other = registry.add(model()), registry.add(model(4))
@@ -24,6 +25,7 @@ def test_list_promote_and_roll_back(feedgen: Feedgen, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_one_clear_line(feedgen: Feedgen, tmp_path: Path) -> None:
+    (tmp_path / ".forefeed").mkdir()
     status, _, err = feedgen("models", "roll-back")
     assert (status, err) == (1, "feedgen: no version is promoted; there is nothing to roll back\n")
     status, _, err = feedgen("models", "promote", "20240101T000000-00000000")

@@ -163,6 +163,25 @@ def test_later_heads_see_what_the_first_one_foresees() -> None:
     assert found[:, 1].tolist() == np.asarray(like.predict(wider, raw_score=True)).tolist()
 
 
+def test_later_heads_see_the_same_bits_of_it_everywhere() -> None:
+    """Of log-odds whose probability stands so near the middle of two float32 that its last bit decides between them."""
+    by_itself, beside = list[bool](), list[bool]()
+    for lower in np.linspace(0.55, 0.95, 30, dtype=np.float32):
+        middle = (float(lower) + float(np.nextafter(lower, np.float32(1)))) / 2
+        near = np.log(middle / (1 - middle))
+        for logit in near + np.spacing(near) * np.arange(-3, 4):
+            node = {"decision_type": "<=", "split_feature": INPUTS, "threshold": float(lower)}
+            stump = {**node, "left_child": {"leaf_value": 0.0}, "right_child": {"leaf_value": 1.0}}
+            trees = {"engaged": {"leaf_value": logit}, "like": stump}
+            forests = forests_of({head: {"tree_info": [{"tree_structure": tree}]} for head, tree in trees.items()})
+            rows = np.zeros((1, INPUTS), np.float32)
+            by_itself.append(bool(forests.logits(rows)[0, 1]))
+            beside.append(bool(sigmoid(np.array([logit])).astype(np.float32)[0] > lower))
+            assert with_shared(rows, forests)[0, INPUTS] == sigmoid(np.array([logit])).astype(np.float32)[0]
+    assert by_itself == beside
+    assert set(beside) == {True, False}
+
+
 def test_every_head_corrects_a_line_over_all_inputs() -> None:
     wide = len(inputs.INPUTS)
     dumps = {"engaged": grown(1, 5, wide).dump_model(), "like": grown(2, 5, wide + 1).dump_model()}

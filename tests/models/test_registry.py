@@ -128,12 +128,23 @@ def test_killed_while_writing_there_is_the_whole_version_or_none(tmp_path: Path)
         assert isinstance(registry.load(name, known()), Model)
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("same", [True, False], ids=["the same version", "another version"])
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path, same: bool) -> None:
     """In a container a process has the same number each time."""
-    registry = Registry(tmp_path)
-    left = beside(tmp_path / model().name)
-    left.mkdir()
-    (left / "model.json").write_text("half")
+    registry, left = Registry(tmp_path), model().name if same else model(4).name
+    script = (
+        f"import os, time; from pathlib import Path; os.getpid = lambda: {os.getpid()}\n"
+        "from feedgen.ondisk import whole_folder\n"
+        f"with whole_folder(Path({left!r})) as folder:\n"
+        "    (folder / 'model.json').write_text('half'); print('writing', flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    process.stdout.close()
+    assert [path.name for path in tmp_path.iterdir()] == [beside(tmp_path / left).name]
     assert registry.versions() == []
     assert registry.add(model()) == model().name
     assert [path.name for path in tmp_path.iterdir()] == [model().name]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from feedgen.kernels.forest import LEAVES
 from feedgen.models.stacking import BUCKETS, TOPICS, Pace, Stacked, hashed_ids, keys_of
+from feedgen.ranking.exact import sigmoid
 
 
 def plain(stacked: Stacked, active: list[list[int]], start: np.ndarray, happened: np.ndarray, counts: np.ndarray):
@@ -54,6 +55,13 @@ def test_what_has_learnt_nothing_is_the_trees() -> None:
     stacked = Stacked.blank(3, 2)
     assert not stacked.weights().any()
     assert stacked.z.shape == (3 * LEAVES + BUCKETS, 2)
+
+
+def test_what_it_foresees_has_the_same_bits_everywhere() -> None:
+    stacked, start = Stacked.blank(1, 3), np.random.default_rng(1).normal(scale=5, size=(200, 3))
+    leaves, hashed = np.zeros((200, 1), np.uint16), np.zeros((200, 2), np.uint32)
+    foreseen = stacked.learn(leaves, hashed, start, np.zeros((200, 3), np.bool_), np.zeros(200))
+    assert foreseen.tolist() == sigmoid(start).tolist()
 
 
 def test_ids_have_the_same_buckets_everywhere_and_others_apart() -> None:
