@@ -99,7 +99,7 @@ def sql(crowd: Crowd, tell: Callable[[str], None]) -> Iterator[Caller]:
     with postgres.server(settings(crowd.extent())) as url, asyncio.Runner() as runner:
         try:
             connection, query, backend = runner.run(filled(url, crowd, tell))
-        except asyncpg.PostgresError as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise postgres.NoPostgres(f"PostgreSQL could not be filled: {error}") from error
         del crowd  # this frame stays, and a million viewers' crowd is 2.5 GB
 

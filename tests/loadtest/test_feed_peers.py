@@ -1,9 +1,14 @@
 """Whoever makes feeds of the crowd makes those that numpy finds in it; on real servers, or a skip with the reason."""
 
 import asyncio
+import os
+import signal
+import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -99,6 +104,37 @@ def test_a_peer_keeps_nothing_of_the_crowd_once_it_is_filled(
     here(start(crowd))
     del crowd
     assert held() is None
+
+
+def test_a_server_that_dies_while_it_is_filled_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one whose disk is full: killed for real, by its own folder, before its first index."""
+    pytest.importorskip("asyncpg")
+    crowd = draw(viewers=40, followees=5, posts_each=1.0, likes_each=2, seen_each=4, seed=5)
+    killed: list[int] = []
+    with TemporaryDirectory(prefix="fill-", dir="/tmp") as folder:  # short: a socket's path is in it
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+
+        def kill(line: str) -> None:
+            if "PRIMARY KEY" in line:
+                (server,) = Path(folder).glob("*/data/postmaster.pid")
+                killed.append(backend_of(int(server.read_text().split()[0])))
+                os.kill(killed[0], signal.SIGKILL)
+
+        with pytest.raises(postgres.NoPostgres) as reason, sql(crowd, kill):
+            pass
+        if not killed:
+            pytest.skip(str(reason.value))
+        assert "could not be filled" in str(reason.value)
+        assert not [*Path(folder).iterdir()]
+
+
+def backend_of(server: int) -> int:
+    """The one process of that server which answers a client."""
+    for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():
+        if "127.0.0.1" in Path(f"/proc/{child}/cmdline").read_text():
+            return int(child)
+    raise AssertionError("nobody answers")
 
 
 def test_the_query_reads_no_table_where_an_index_has_it_all() -> None:
