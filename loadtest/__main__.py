@@ -127,10 +127,10 @@ def serve(
     _print(figures, json_file)
 
 
-@app.command("generate", epilog="Example: loadtest generate --viewers 10000 --json generate.json")
+@app.command("generate", epilog="Example: loadtest generate --viewers 10000 --viewers 100000 --json generate.json")
 def generate(
     viewers: Annotated[
-        list[int] | None, typer.Option(min=20, max=1_000_000, help="Default 10,000; several: one size after another.")
+        list[int] | None, typer.Option(min=20, max=1_000_000, help="Default 10,000; several are measured in turns.")
     ] = None,
     followees: Annotated[int, typer.Option(min=1, max=10_000, help="Of each viewer.")] = 500,
     posts_each: Annotated[float, typer.Option(min=0.001, max=100, help="Posts per viewer, all of them new.")] = 0.85,
@@ -144,13 +144,17 @@ def generate(
     """Feeds a second of one caller, beside a SQL query and Redis sorted sets merged on read. Prints one JSON object.
 
     With the settings of loadtest/yardstick.yaml, which do what the peers do and rank, and with the defaults (`ships`).
+    Of several sizes, also how the CPU time of a feed grows from the first. What has no room in memory or in TMPDIR is
+    left out, with the reason.
     """
     from loadtest.generate_bench import Plan as Generation
     from loadtest.generate_bench import measure
+    from loadtest.generate_table import table
 
     plan = Generation(followees, posts_each, rounds=rounds, seconds=seconds, batch=batch, peers=peers, stages=stages)
     with _failing(RuntimeError, OSError):
         figures = measure(viewers or [10_000], plan, _tell)
+    print(table(figures), file=sys.stderr)
     _print(figures, json_file)
 
 

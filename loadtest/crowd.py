@@ -18,6 +18,16 @@ _ROWS = 1 << 20
 """Rows that are drawn or loaded at once."""
 
 
+class Extent(NamedTuple):
+    """How many rows there are of each."""
+
+    viewers: int
+    follows: int
+    posts: int
+    likes: int
+    seen: int
+
+
 class Crowd(NamedTuple):
     """Columns: `followees`, shape (viewers, each); by post its author, when it was made (s), and how popular it is."""
 
@@ -27,6 +37,16 @@ class Crowd(NamedTuple):
     score: NDArray[np.float64]
     likes: NDArray[np.int32]
     seen: NDArray[np.int32]
+
+    def extent(self) -> Extent:
+        """How many rows there are of each."""
+        return Extent(len(self.seen), self.followees.size, len(self.author), self.likes.size, self.seen.size)
+
+
+def foreseen(viewers: int, followees: int, posts_each: float, likes_each: int, seen_each: int) -> Extent:
+    """The extent of what `draw` gives."""
+    posts = max(1, round(viewers * posts_each))
+    return Extent(viewers, viewers * min(followees, viewers - 1), posts, posts * likes_each, viewers * seen_each)
 
 
 def draw(viewers: int, followees: int, posts_each: float, likes_each: int, seen_each: int, seed: int) -> Crowd:
@@ -81,9 +101,9 @@ def follows_into(state: State, crowd: Crowd) -> None:
 
 
 def deeds_into(state: State, crowd: Crowd) -> None:
-    """A login of everyone three days ago, what they saw then, and all likes. O(seen + likes)."""
+    """A login of everyone three days ago, what they saw then, and all likes; needs no follows. O(seen + likes)."""
     bulk, then = Bulk(state), NOW - 3 * _DAY_S
-    everyone = np.arange(len(crowd.followees), dtype=np.int32)
+    everyone = np.arange(len(crowd.seen), dtype=np.int32)
     bulk.logins(everyone, np.full(len(everyone), then))
     for rows in _parts(len(crowd.seen), crowd.seen.shape[1]):
         viewers = np.repeat(everyone[rows], crowd.seen.shape[1])

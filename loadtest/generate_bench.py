@@ -2,12 +2,11 @@
 
 import os
 import statistics
-import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,23 +15,27 @@ from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
-from loadtest import postgres
-from loadtest.crowd import NOW, Crowd, deeds_into, draw, follows_into, people_into, posts_into
-from loadtest.feed_peers import Caller, redis, sql
+from loadtest import redis_peer, sql_peer
+from loadtest.caller import Caller, ours
+from loadtest.crowd import NOW, Crowd, Extent, deeds_into, draw, follows_into, foreseen, people_into, posts_into
 from loadtest.peers import LOAD_CPU, NotHere
+from loadtest.postgres import NoPostgres
+from loadtest.redis_peer import redis
+from loadtest.room import Room, Rooms, free_here
+from loadtest.speeds import Speed, figures, growth, timed
+from loadtest.sql_peer import sql
 from loadtest.staged import rank_by_trees
 
 YARDSTICK: Final = Path(__file__).with_name("yardstick.yaml")
 OURS: Final = "ours"
 """With the yardstick's settings; beside it `ships`, with the defaults."""
-
-
-class _Speed(NamedTuple):
-    """`cpu_us`: CPU time of this process a feed; `server_us`: that of a peer's server, on the other core."""
-
-    feeds_per_s: float
-    cpu_us: float
-    server_us: float
+_PEERS: Final[dict[str, Callable[[Extent], Room]]] = {"sql": sql_peer.room, "redis": redis_peer.room}
+"""And what each takes."""
+_BYTES_ALWAYS: Final = 300 << 20
+_BYTES_A_FOLLOW: Final = 16
+_BYTES_SEEN: Final = 12
+_BYTES_A_PERSON: Final = 400
+"""Of ours in memory, at most: columns, and what is drawn and moved while they are loaded."""
 
 
 @dataclass(frozen=True)
@@ -50,75 +53,124 @@ class Plan:
     seed: int = 1
     stages: int = 1
 
+    def extent(self, viewers: int) -> Extent:
+        """How many rows a network of so many viewers has."""
+        return foreseen(viewers, self.followees, self.posts_each, self.likes_each, self.seen_each)
+
+
+class _Network:
+    """One size, loaded: who makes feeds of it, why others cannot, and what is known of each that needs no clock."""
+
+    def __init__(self, extent: Extent) -> None:
+        self.extent = extent
+        self.callers: dict[str, Caller] = {}
+        self.absent: dict[str, str] = {}
+        self.about: dict[str, dict[str, float]] = {}
+        self.speeds: dict[str, list[Speed]] = {}
+
 
 def measure(sizes: Sequence[int], plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Figures of the first size, and of all sizes under `sizes`. A peer that is not here is a reason instead."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {LOAD_CPU})
-    try:
-        found = [_measure_one(viewers, plan, tell) for viewers in sizes]
-    finally:
-        os.sched_setaffinity(0, allowed)
-    return {**{name: found[0][name] for name in (OURS, "ships", "sql", "redis")}, "sizes": found}
+    """Figures of the first size, of all under `sizes`, and how the cost of a feed grows from the first to the others.
+
+    All sizes are made first; then each round goes through all callers, and for each through all sizes, so that what the
+    machine does meanwhile happens to all alike. A peer that is not here, or has no room, is a reason instead.
+    Raises RuntimeError where ours has no room.
+    """
+    with ExitStack() as stack:
+        networks = [_Network(plan.extent(viewers)) for viewers in sizes]
+        _find_room(networks, plan)
+        for network in networks:
+            _make(network, plan, stack, tell)
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {LOAD_CPU})
+        try:
+            _in_turns(networks, plan, tell)
+        finally:
+            os.sched_setaffinity(0, allowed)
+    found = [_figures(network) for network in networks]
+    first = {name: found[0][name] for name in (OURS, "ships", *_PEERS)}
+    return {**first, "growth": growth(sizes, [network.speeds for network in networks]), "sizes": found}
 
 
-def _measure_one(viewers: int, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
-    tell(f"{viewers:,} viewers: drawing the network and loading it")
-    crowd = draw(viewers, plan.followees, plan.posts_each, plan.likes_each, plan.seen_each, plan.seed)
-    state, sizes = _loaded(crowd, Settings())
+def _find_room(networks: list[_Network], plan: Plan) -> None:
+    """Of all sizes, before anything is made: first for ours, then for those of the peers that have it."""
+    rooms = Rooms(free_here())
+    for network in networks:
+        lacking = rooms.claim(_room(network.extent))
+        if lacking is not None:
+            raise RuntimeError(f"{network.extent.viewers:,} viewers: {lacking}; ask for fewer viewers or followees")
+    for network in networks:
+        for name, room in _PEERS.items():
+            lacking = rooms.claim(room(network.extent)) if plan.peers else "not asked for"
+            if lacking is not None:
+                network.absent[name] = lacking
+
+
+def _room(extent: Extent) -> Room:
+    """What ours takes at most: the state, and the crowd while it is loaded."""
+    rows = _BYTES_A_FOLLOW * extent.follows + _BYTES_SEEN * (extent.seen + extent.likes)
+    return Room(_BYTES_ALWAYS + rows + _BYTES_A_PERSON * (extent.viewers + extent.posts))
+
+
+def _make(network: _Network, plan: Plan, stack: ExitStack, tell: Callable[[str], None]) -> None:
+    viewers = network.extent.viewers
+
+    def say(line: str) -> None:
+        tell(f"{viewers:,} viewers: {line}")
+
+    say("drawing the network")
+    state = State(Settings().state, Settings().ranking)
+    peers, sizes = _loaded(network, state, plan, stack, say)
     pipelines = {OURS: Pipeline(state, load(YARDSTICK)), "ships": Pipeline(state, Settings())}
     if plan.stages == 2:
-        tell(f"{viewers:,} viewers: growing the trees of stage two")
+        say("growing the trees of stage two")
         pipelines["trees"] = Pipeline(state, Settings())
         sizes["trees"] = rank_by_trees(pipelines["trees"], state, Settings(), plan.seed)
-    callers = {name: _caller(pipeline, plan.batch) for name, pipeline in pipelines.items()}
-    absent: dict[str, str] = {}
-    with ExitStack() as stack:
-        for name, start in (("sql", sql), ("redis", redis)):
-            if not plan.peers:
-                absent[name] = "not asked for"
-                continue
-            tell(f"{viewers:,} viewers: filling {name}")
-            try:
-                callers[name] = stack.enter_context(start(crowd))
-            except (NotHere, postgres.NoPostgres, ModuleNotFoundError) as error:
-                absent[name] = str(error)
-        items = _warmed(callers, viewers, tell)
-        speeds = _in_turns(callers, viewers, plan)
-    figures: dict[str, Any] = {name: {"skipped": reason} for name, reason in absent.items()}
-    for name, speed in speeds.items():
-        figures[name] = {**_figures(speed, speeds[OURS], name), "items_per_feed": items[name]}
-    for name, pipeline in pipelines.items():
-        figures[name] |= {**sizes, **_per_feed(pipeline, viewers)}
-    return {"viewers": viewers, "follows": crowd.followees.size, "posts": len(crowd.author), **figures}
+    network.callers = {name: ours(pipeline, plan.batch) for name, pipeline in pipelines.items()} | peers
+    network.about = {name: {**sizes, **_per_feed(pipeline, viewers)} for name, pipeline in pipelines.items()}
+    _warm(network, say)
 
 
-def _loaded(crowd: Crowd, settings: Settings) -> tuple[State, dict[str, float]]:
-    """The state, and how many bytes its columns hold of a follow and of a post."""
-    state = State(settings.state, settings.ranking)
+def _loaded(
+    network: _Network, state: State, plan: Plan, stack: ExitStack, say: Callable[[str], None]
+) -> tuple[dict[str, Caller], dict[str, float]]:
+    """The peers filled and the state loaded; how many bytes its columns hold of a follow and of a post."""
+    crowd = draw(network.extent.viewers, plan.followees, plan.posts_each, plan.likes_each, plan.seen_each, plan.seed)
+    peers = _peers(network, crowd, state, stack, say)
     held = []
     people_into(state, crowd)
-    for load_part in (posts_into, follows_into, deeds_into):
+    for load_part in (posts_into, follows_into):
+        say(f"loading {load_part.__name__.removesuffix('_into')}")
         before = sum(state.nbytes().values())
         load_part(state, crowd)
         held.append(sum(state.nbytes().values()) - before)
-    return state, {
-        "bytes_per_post": round(held[0] / len(crowd.author), 1),
-        "bytes_per_follow": round(held[1] / crowd.followees.size, 1),
+    crowd = crowd._replace(followees=np.empty((0, 0), np.int32))  # 2 GB of a million viewers, whose deeds need as much
+    say("loading what was seen and liked")
+    deeds_into(state, crowd)
+    return peers, {
+        "bytes_per_post": round(held[0] / network.extent.posts, 1),
+        "bytes_per_follow": round(held[1] / network.extent.follows, 1),
     }
 
 
-def _caller(pipeline: Pipeline, batch: int) -> Caller:
-    def feeds(some: Sequence[int]) -> int:
-        items = 0
-        for first in range(0, len(some), batch):
-            for feed in pipeline.generate([f"u{viewer}" for viewer in some[first : first + batch]], NOW):
-                if not isinstance(feed, Bulk):
-                    raise RuntimeError(f"no feed: {feed!r}")
-                items += feed.items.count
-        return items
-
-    return Caller(feeds, lambda: 0.0)
+def _peers(
+    network: _Network, crowd: Crowd, state: State, stack: ExitStack, say: Callable[[str], None]
+) -> dict[str, Caller]:
+    """Those that are here and have room, filled. Redis is told by the state, later, whom a viewer follows."""
+    starts: dict[str, Callable[[], AbstractContextManager[Caller]]] = {
+        "sql": lambda: sql(crowd, say),
+        "redis": lambda: redis(crowd, lambda viewer: state.graph.followees(viewer).tolist(), say),
+    }
+    peers = {}
+    for name, start in starts.items():
+        if name in network.absent:
+            continue
+        say(f"filling {name}")
+        try:
+            peers[name] = stack.enter_context(start())
+        except (NotHere, NoPostgres, ModuleNotFoundError) as error:
+            network.absent[name] = str(error)
+    return peers
 
 
 def _per_feed(pipeline: Pipeline, viewers: int) -> dict[str, float]:
@@ -129,51 +181,34 @@ def _per_feed(pipeline: Pipeline, viewers: int) -> dict[str, float]:
     return {"candidates_per_feed": statistics.fmean(considered), "bytes_per_feed": round(statistics.fmean(sizes), 1)}
 
 
-def _warmed(callers: dict[str, Caller], viewers: int, tell: Callable[[str], None]) -> dict[str, float]:
-    """Items a feed of each; what is first is slow."""
-    items = {}
-    for name, caller in callers.items():
-        some = range(min(16, viewers))
-        items[name] = caller.feeds(some) / len(some)
-        tell(f"{viewers:,} viewers: {name}, {items[name]:,.0f} items a feed")
-    return items
+def _warm(network: _Network, say: Callable[[str], None]) -> None:
+    """Notes how many items a feed of each has; what is first is slow."""
+    some = range(min(16, network.extent.viewers))
+    for name, caller in network.callers.items():
+        items = caller.feeds(some) / len(some)
+        network.about[name] = {"items_per_feed": items, **network.about.get(name, {})}
+        say(f"{name}, {items:,.0f} items a feed")
 
 
-def _in_turns(callers: dict[str, Caller], viewers: int, plan: Plan) -> dict[str, list[_Speed]]:
-    """The speed of each, round by round; the viewers are the same for all."""
-    speeds: dict[str, list[_Speed]] = {name: [] for name in callers}
+def _in_turns(networks: list[_Network], plan: Plan, tell: Callable[[str], None]) -> None:
+    """The speed of each, round by round; the viewers of a size are the same for all."""
     for number in range(plan.rounds):
-        order = np.random.default_rng(plan.seed + number).permutation(viewers).tolist()
-        for name, caller in callers.items():
-            speeds[name].append(_timed(caller, order, plan))
-    return speeds
+        tell(f"round {number + 1} of {plan.rounds}")
+        orders = [
+            np.random.default_rng(plan.seed + number).permutation(network.extent.viewers).tolist()
+            for network in networks
+        ]
+        for name in dict.fromkeys(name for network in networks for name in network.callers):
+            for network, order in zip(networks, orders, strict=True):
+                if name in network.callers:
+                    speed = timed(network.callers[name], order, plan.seconds, plan.batch)
+                    network.speeds.setdefault(name, []).append(speed)
 
 
-def _timed(caller: Caller, order: list[int], plan: Plan) -> _Speed:
-    """For some seconds, `batch` viewers after the other, in that order and from its start again."""
-    began, busy, served, made = time.perf_counter(), time.process_time(), caller.server_s(), 0
-    while (took := time.perf_counter() - began) < plan.seconds:
-        caller.feeds([order[(made + place) % len(order)] for place in range(plan.batch)])
-        made += plan.batch
-    cpu_s, server_s = time.process_time() - busy, caller.server_s() - served
-    return _Speed(made / took, cpu_s / made * 1e6, server_s / made * 1e6)
-
-
-def _figures(speeds: list[_Speed], ours: list[_Speed], name: str) -> dict[str, Any]:
-    found = [speed.feeds_per_s for speed in speeds]
-    median = statistics.median(found)
-    figures = {
-        "feeds_per_s": round(median, 1),
-        "feeds_per_s_min": round(min(found), 1),
-        "feeds_per_s_max": round(max(found), 1),
-        "us_per_feed": round(1e6 / median, 1),
-        "caller_cpu_us_per_feed": round(statistics.median(speed.cpu_us for speed in speeds), 1),
-        "caller_cpu_us_per_feed_min": round(min(speed.cpu_us for speed in speeds), 1),
-        "server_cpu_us_per_feed": round(statistics.median(speed.server_us for speed in speeds), 1),
-    }
-    if name != OURS:
-        times = [mine.feeds_per_s / theirs.feeds_per_s for mine, theirs in zip(ours, speeds, strict=True)]
-        cpu = [(theirs.cpu_us + theirs.server_us) / mine.cpu_us for mine, theirs in zip(ours, speeds, strict=True)]
-        figures["ours_times_this"] = round(statistics.median(times), 1)
-        figures["ours_times_this_by_cpu"] = round(statistics.median(cpu), 1)
-    return figures
+def _figures(network: _Network) -> dict[str, Any]:
+    """Everything of one size."""
+    extent = network.extent
+    told: dict[str, Any] = {name: {"skipped": reason} for name, reason in network.absent.items()}
+    for name, speeds in network.speeds.items():
+        told[name] = {**figures(speeds, network.speeds[OURS]), **network.about[name]}
+    return {"viewers": extent.viewers, "follows": extent.follows, "posts": extent.posts, **told}

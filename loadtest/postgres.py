@@ -45,8 +45,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Start one; gives its URL. Stopped and removed at the end. Raises NoPostgres."""
+def server(settings: Sequence[str] = ()) -> Iterator[str]:
+    """Start one with these settings ("name=value"); gives its URL. Stopped and removed at the end.
+
+    Raises NoPostgres.
+    """
     programs = _programs()
     prefix, user = _as_whom()
     # Not pytest's tmp_path: that is its owner's alone, and the path of a unix socket may have 107 bytes.
@@ -64,7 +67,7 @@ def server() -> Iterator[str]:
                 raise NoPostgres(f"{program} failed: {done.stderr}{log.read_text() if log.exists() else ''}"[-500:])
 
         run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options = " -c ".join([f"-p {port} -k {folder}", "listen_addresses=127.0.0.1", "fsync=off", *settings])
         run("pg_ctl", "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"

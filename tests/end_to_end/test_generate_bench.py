@@ -32,6 +32,13 @@ def test_it_measures_us_and_who_is_here(tmp_path: Path) -> None:
     figures = json.loads(done.stdout)
     assert figures == json.loads(kept.read_text())
     assert [size["viewers"] for size in figures["sizes"]] == [40, 60]
+    for name in ("ours", "ships"):
+        grown = figures["growth"][name]
+        assert grown["sizes"] == [40, 60]
+        assert len(grown["median"]) == len(grown["least"]) == 2
+        assert grown["median"][0] == grown["least"][0] == 1.0
+        assert grown["median"][1] > 0
+        assert f"60  {name} " in done.stderr
     wanted = {
         "feeds_per_s",
         "us_per_feed",
