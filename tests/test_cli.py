@@ -83,7 +83,10 @@ def test_one_percent_broken_lines_are_listed_and_the_rest_is_kept(feedgen: Feedg
     status, out, err = feedgen("import", "a.jsonl")
     assert status == 0
     assert json.loads(out)["refused"] == 50
-    listed = [text.partition(": ") for text in err.splitlines()]
+    lines_of_err = err.splitlines()
+    summary = lines_of_err.index("50 refused, by reason, each with the first of its kind:")
+    assert sum(int(text.split("×")[0]) for text in lines_of_err[summary + 1 :]) == 50
+    listed = [text.partition(": ") for text in lines_of_err[:summary]]
     assert [label for label, _, _ in listed] == [f"line {number + 1}" for number in sorted(broken)]
     assert all(reason.isprintable() and 5 < len(reason) <= 200 for _, _, reason in listed)
     kept = [f"e{n}".encode() for n in range(5_000) if n not in broken]

@@ -1,15 +1,17 @@
 """A row of a table → an event, as a mapping in config.yaml says. One concept for CSV, Parquet and SQL."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from feedgen import events
 from feedgen.config import Cell, Mapping, Moment
@@ -20,6 +22,7 @@ Row = Sequence[Any]
 Pick = Callable[[Row], Any]
 
 _SHOWN: Final = 30
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _PER_SECOND: Final = {"s": 1.0, "ms": 1_000.0}
 
 
@@ -84,19 +87,50 @@ class RowReader:
             value = _plain(pick(row))
             if value is None or value == "":
                 continue
-            if spec is not None and key in known and isinstance(value, (str, float)):
+            if spec is not None and key in known:
                 value = _typed(key, value, spec)
             found[key] = value
         return found
 
 
-def _typed(key: str, value: str | float, spec: type[msgspec.Struct]) -> Any:
-    """Text, and what is a float only because a column has gaps, as the type that attribute has."""
+def _typed(key: str, value: Any, spec: type[msgspec.Struct]) -> Any:
+    """`value` as the type that attribute has. Texts become numbers, 0 and 1 no and yes, a number the list of it.
+
+    A float may be one only because a column has gaps; a list may have gaps itself; of a date of birth the year counts.
+    """
+    wanted, heart = _wanted(spec, key)
+    if get_origin(heart) is list:
+        value = _listed(key, value)
+    elif key == "birth_year" and isinstance(value, str) and _DAY.match(value):
+        value = value[:4]
     try:
-        return getattr(msgspec.convert({key: value}, spec, strict=False), key)
+        return msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
-        hint = "; `split` makes a list of a text" if "Expected `array`" in str(error) else ""
-        raise BadEvent(f"{events.reason_of(error).replace(f'`{key}`', f'`attrs.{key}`')}{hint}") from None
+        hint = ""
+        if get_origin(heart) is Literal:
+            hint = f"; it is one of {', '.join(get_args(heart))}, and `values` translates"
+        elif heart is bool:
+            hint = "; `values` translates"
+        elif get_origin(heart) is list and isinstance(value, str):
+            hint = "; `split` makes a list of a text"
+        raise BadEvent(f"`attrs.{key}`: {events.reason_of(error)}, in {value!r:.40}{hint}") from None
+
+
+def _listed(key: str, value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        value = [value]
+    if not isinstance(value, list):
+        return value
+    items = [item for item in value if item is not None and item != ""]
+    return [str(item) if isinstance(item, int) else item for item in items] if key == "topics" else items
+
+
+@cache
+def _wanted(spec: type[msgspec.Struct], key: str) -> tuple[Any, Any]:
+    """The type of an attribute, with its bounds; and without them and UNSET."""
+    bare = get_type_hints(spec)[key]
+    args = get_args(bare)
+    return get_type_hints(spec, include_extras=True)[key], args[0] if UnsetType in args else bare
 
 
 def _pick(cell: str | Cell, columns: Sequence[str]) -> Pick:
@@ -132,7 +166,8 @@ def _split(pick: Pick, separator: str) -> Pick:
     def split(row: Row) -> Any:
         value = pick(row)
         if not isinstance(value, str):
-            return value
+            plain = _plain(value)
+            return plain if plain is None or isinstance(plain, list) else [plain]
         return [part for part in map(str.strip, value.split(separator)) if part] or None
 
     return split
@@ -142,9 +177,13 @@ def _prefixed(pick: Pick, prefix: str) -> Pick:
     if not prefix:
         return pick
 
-    def prefixed(row: Row) -> Any:
-        value = _id(pick(row))
+    def one(value: Any) -> Any:
+        value = _id(value)
         return value if value is None else f"{prefix}{value}"
+
+    def prefixed(row: Row) -> Any:
+        value = pick(row)
+        return [one(item) for item in value] if isinstance(value, (list, tuple)) else one(value)
 
     return prefixed
 

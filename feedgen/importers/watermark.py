@@ -26,7 +26,7 @@ _KINDS: Final[dict[str, Any]] = {
     "str": str,
 }
 
-# PostgreSQL's -infinity and infinity, as asyncpg has them: without a zone whatever the column is, so not to be compared.
+# PostgreSQL's infinities as asyncpg has them: without a zone, so not to be compared with times that have one.
 _INFINITE: Final = frozenset({datetime.min, datetime.max, date.min, date.max})
 
 
