@@ -3,12 +3,13 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -223,35 +224,43 @@ def _required(field: str, cell: str | Cell, pick: Pick) -> Pick:
 
 def _moment(cell: str | Moment, pick: Pick) -> Pick:
     written = cell.format if isinstance(cell, Moment) else "iso"
+    zone = ZoneInfo(cell.zone) if isinstance(cell, Moment) and cell.zone is not UNSET else UTC
     column = cell.column if isinstance(cell, Moment) else cell
 
     def moment(row: Row) -> float:
         value = pick(row)
         if value is None or value == "":
             raise BadEvent(f"no ts: column {column!r} is empty")
-        return _seconds(value, written)
+        return _seconds(value, written, zone)
 
     return moment
 
 
-def _seconds(value: Any, written: str) -> float:
-    """`value` as seconds since the epoch; UTC where it names no zone."""
-    if isinstance(value, str) and written == "iso":
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            hint = "; `format: s` or `ms` reads numbers" if value.replace(".", "", 1).isdecimal() else ""
-            raise BadEvent(f"ts {value[:40]!r} is no ISO 8601 time{hint}") from None
+def _seconds(value: Any, written: str, zone: tzinfo) -> float:
+    """`value` as seconds since the epoch; a time of `zone` where it names none."""
+    if isinstance(value, str) and written not in _PER_SECOND:
+        value = _read(value, written)
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).timestamp()
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-    if written == "iso":
+        return datetime(value.year, value.month, value.day, tzinfo=zone).timestamp()
+    if written not in _PER_SECOND:
         raise BadEvent(f"ts {str(value)[:40]!r} is no time; `format: s` or `ms` reads numbers")
     try:
         return float(value) / _PER_SECOND[written]
     except (TypeError, ValueError, OverflowError):
         raise BadEvent(f"ts {str(value)[:40]!r} is no number (`format: {written}`)") from None
+
+
+def _read(text: str, written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text) if written == "iso" else datetime.strptime(text, written)
+    except ValueError:
+        if written != "iso":
+            raise BadEvent(f"ts {text[:40]!r} is not written as `format: {written}` says") from None
+    number = text.replace(".", "", 1).isdecimal()
+    hint = "`format: s` or `ms` reads numbers" if number else "`format` says how others are written"
+    raise BadEvent(f"ts {text[:40]!r} is no ISO 8601 time; {hint}")
 
 
 def _plain(value: Any) -> Any:

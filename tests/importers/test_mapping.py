@@ -79,8 +79,38 @@ def test_times(value: Any, written: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "written", "seconds"),
+    [
+        ("01.07.2024 02:00", "%d.%m.%Y %H:%M", 1_719_792_000.0),
+        ("2024-07-01 02:00", "iso", 1_719_792_000.0),
+        ("2024-07-01 00:00Z", "iso", 1_719_792_000.0),
+        ("01.07.2024 00:00 +0000", "%d.%m.%Y %H:%M %z", 1_719_792_000.0),
+        (datetime(2024, 7, 1, 2), "iso", 1_719_792_000.0),
+        (datetime(2024, 1, 1, 1), "iso", 1_704_067_200.0),
+        (date(2024, 7, 1), "iso", 1_719_784_800.0),
+        (1_704_067_200, "s", 1_704_067_200.0),
+    ],
+)
+def test_times_of_a_zone_and_of_other_writings(value: Any, written: str, seconds: float) -> None:
+    assert read({"at": value}, ts={"column": "at", "format": written, "zone": "Europe/Berlin"}).ts == seconds
+
+
+@given(st.datetimes() | st.dates() | st.sampled_from([datetime.min, datetime.max]))
+def test_any_time_of_any_zone_is_a_time_or_refused(value: Any) -> None:
+    for zone in ("America/Los_Angeles", "Pacific/Kiritimati"):
+        ts = {"column": "at", "zone": zone}
+        try:
+            assert 0 <= read({"at": value}, ts=ts).ts <= NOW + 86_400
+        except BadEvent:
+            continue
+
+
+@pytest.mark.parametrize(
     ("value", "written", "reason"),
     [
+        ("01.02.2025 10:00", "iso", "`format` says how others are written"),
+        ("2025-02-01", "%d.%m.%Y", "ts '2025-02-01' is not written as `format: %d.%m.%Y` says"),
+        (1_704_067_200, "%d.%m.%Y", "`format: s` or `ms` reads numbers"),
         ("", "iso", "no ts: column 'at' is empty"),
         (None, "s", "no ts: column 'at' is empty"),
         ("yesterday", "iso", "ts 'yesterday' is no ISO 8601 time"),
