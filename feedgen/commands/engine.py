@@ -99,7 +99,7 @@ async def _compiled() -> None:
     warming = asyncio.ensure_future(in_thread(warm))
     await asyncio.wait({warming}, timeout=_SAID_AFTER_S)
     if not warming.done():
-        to_stderr("feedgen: compiling the generation; this once, about a minute")
+        to_stderr("feedgen: compiling the generation; this once, a minute or two")
     await warming
 
 
