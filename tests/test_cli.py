@@ -244,7 +244,8 @@ def test_closed_and_full_outputs_are_no_traceback(tmp_path: Path) -> None:
 @pytest.mark.skipif(not REVIEWS.exists(), reason="the shared reviews data set is not here")
 def test_a_whole_data_set(feedgen: Feedgen, tmp_path: Path) -> None:
     status, out, err = feedgen("import", str(REVIEWS))
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert all(text.startswith("importing ") for text in err.splitlines())  # progress, on a slow machine
     assert json.loads(out)["appended"] == REVIEWS_EVENTS
     with closing(sqlite3.connect(tmp_path / ".forefeed" / "events.sqlite")) as connection:
         assert connection.execute("SELECT count(*), count(DISTINCT id) FROM events").fetchone() == (REVIEWS_EVENTS,) * 2
