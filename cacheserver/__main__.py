@@ -12,7 +12,7 @@ import typer
 
 from cacheserver.app import make_app
 from cacheserver.residency import Residency
-from cacheserver.server import run, serve, until_stopped
+from cacheserver.server import log_to_stderr, run, serve, until_stopped
 from cacheserver.services import Services
 from cacheserver.tail import RemovalTail
 from feedgen import config
@@ -40,7 +40,7 @@ def serve_alone(
 
     Takes events and views into the log. SIGTERM and Ctrl-C finish what is in flight, then stop.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     try:
         settings = config.load(config_file)
         run(_serve(settings, data or Path(settings.data_dir), host or settings.server.host, port))

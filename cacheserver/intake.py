@@ -29,7 +29,13 @@ async def take(body: bytes, media_type: str, now: float, most: int) -> Taken:
         _bounded(len(lines), most)
         taken = await _each(lines, decode_json, now, lambda number, reason: Refused(reason, line=number))
     else:
-        entries = decode(body, media_type, list[Any])
+        try:
+            entries = decode(body, media_type, list[Any])
+        except Refusal as error:
+            alone = (
+                "; send one event alone as [{…}], or as application/x-ndjson" if "got `object`" in str(error) else ""
+            )
+            raise Refusal(400, f"{error}{alone}") from None
         _bounded(len(entries), most)
         taken = await _each(
             list(enumerate(entries)), from_object, now, lambda index, reason: Refused(reason, index=index)

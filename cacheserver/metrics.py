@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -114,7 +114,7 @@ class _State(Collector):
 
 
 class Metrics:
-    """Requests by route and status, their latency by route, and the cache's state. One event loop owns it."""
+    """Requests by route and status, their latency by route, the cache's state, the process. One event loop owns it."""
 
     content_type = CONTENT_TYPE_LATEST
 
@@ -126,6 +126,7 @@ class Metrics:
         families: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)  # memory, processor time, open files
         self._routes: dict[str, RouteCounts] = {}
         self.before_scrape: list[Callable[[], None]] = []
         """Called before the counters are read, for those who keep counts of their own."""

@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 import socket
+import time
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -94,6 +95,14 @@ def allow_connections(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
         if most < wanted:
             _log.warning("%d open files are possible here, too few for server.connections_max (%d)", most, count)
+
+
+def log_to_stderr() -> None:
+    """What goes wrong while serving, on stderr: time (UTC), how bad, where, what."""
+    logging.basicConfig(format="%(asctime)sZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    for handler in logging.getLogger().handlers:
+        if handler.formatter is not None:
+            handler.formatter.converter = time.gmtime
 
 
 def need_port(host: str, port: int) -> None:

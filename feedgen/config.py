@@ -8,6 +8,7 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import yaml
@@ -269,9 +270,27 @@ class Cell(_Section, frozen=True, kw_only=True):
 
 
 class Moment(Cell, frozen=True, kw_only=True):
-    """Where `ts` comes from, and how it is written. Columns that hold times, not text or numbers, need no format."""
+    """Where `ts` comes from, and how it is written. Columns that hold times, not text or numbers, need no format.
 
-    format: Literal["iso", "s", "ms"] = "iso"
+    `format`: iso, s, ms, or what strptime reads; `zone`: that of times that name none, UTC without it.
+    """
+
+    format: str = "iso"
+    zone: Name | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """A format that can be read, a zone that is known here."""
+        Cell.__post_init__(self)
+        if self.format not in {"iso", "s", "ms"} and "%" not in self.format:
+            raise ValueError(f"`format` {self.format!r} is none of iso, s, ms, nor of the kind '%d.%m.%Y %H:%M'")
+        if self.zone is UNSET:
+            return
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"`zone` {self.zone!r} is not known on this machine; one looks like Europe/Berlin"
+            ) from None
 
 
 class Mapping(_Section, frozen=True, kw_only=True):

@@ -32,7 +32,11 @@ def test_short_and_long_forms() -> None:
         ("{type: post, ts: a, actor: b}", "`import.mappings.po.sts`: a post needs an `object`"),
         ("{type: login, ts: a, actor: b, object: c}", "`import.mappings.po.sts`: a login has no `object`"),
         ("{type: post, ts: 5, actor: b, object: c}", "`import.mappings.po.sts.ts`: Expected a column's name or"),
-        ("{type: post, ts: {column: a, format: us}, actor: b, object: c}", "`import.mappings.po.sts.ts.format`"),
+        ("{type: post, ts: {column: a, zone: Berlin}, actor: b, object: c}", "`zone` 'Berlin' is not known"),
+        (
+            "{type: post, ts: {column: a, format: us}, actor: b, object: c}",
+            "`import.mappings.po.sts.ts`: `format` 'us' is none",
+        ),
         ("{type: post, ts: {}, actor: b, object: c}", "`import.mappings.po.sts.ts`: one of `column` and `value`"),
         ("{type: post, ts: a, actor: {column: b, value: 5}, object: c}", "`import.mappings.po.sts.actor`: one of"),
         ("{type: post, ts: a, actor: {value: b, prefix: u}, object: c}", "`import.mappings.po.sts.actor`: `values`,"),

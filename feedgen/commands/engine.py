@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +27,14 @@ from feedgen.login.teacher import Teacher
 from feedgen.offloop import in_thread
 from feedgen.pipeline import Pipeline
 from feedgen.snapshots import Snapshots
+from feedgen.state.posts import UNKNOWN
 from feedgen.state.state import State
 from feedgen.trending import Trending
 from feedgen.worker import WorkerPool
 
 _SAID_AFTER_S: Final = 3.0
 """Reading kernels from disk takes less."""
+_DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +71,28 @@ class Counting(Reporter):
         self.progress(self._done, self._total, f"{self._done:,} of {self._total:,} {self._things}")
 
 
+def nothing_new(engine: Engine, settings: Settings, now: float) -> str | None:
+    """Why no feed can have a post in it, if so, for people. `now`: domain time (s). O(posts)."""
+    posts, days = engine.state.posts, settings.selection.days
+    there = posts.created[(posts.author != UNKNOWN) & ~posts.deleted]
+    if not len(there):
+        return "feedgen: the event log has no posts (up to --now), so feeds are empty"
+    newest = float(there.max())
+    if newest >= now - days * _DAY_S:
+        return None
+    written = datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        f"feedgen: the newest post is of {written}, more than selection.days ({days:g}) ago, so feeds are empty; "
+        "--now takes up an earlier time"
+    )
+
+
 async def _compiled() -> None:
     """The kernels, compiled or read; says so when it takes long, which is once on a machine."""
     warming = asyncio.ensure_future(in_thread(warm))
     await asyncio.wait({warming}, timeout=_SAID_AFTER_S)
     if not warming.done():
-        to_stderr("feedgen: compiling the generation; this once, about a minute")
+        to_stderr("feedgen: compiling the generation; this once, a minute or two")
     await warming
 
 

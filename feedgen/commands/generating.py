@@ -6,7 +6,7 @@ from pathlib import Path
 
 from feedgen.clock import DomainClock
 from feedgen.commands.console import put_json, to_stderr
-from feedgen.commands.engine import Counting, Engine, open_engine
+from feedgen.commands.engine import Counting, Engine, nothing_new, open_engine
 from feedgen.commands.needed import need_data
 from feedgen.config import Settings
 from feedgen.errors import ForefeedError
@@ -27,6 +27,8 @@ async def run(settings: Settings, data_dir: Path, viewers: Sequence[str] | None,
             raise ForefeedError(f"nobody of that name is in the log (up to --now): {', '.join(strangers[:10])}")
         if not viewers:
             raise ForefeedError("the event log knows nobody (up to --now); import something first")
+        if why := nothing_new(engine, settings, clock()):
+            to_stderr(why)
         feeds, feeds_per_s = await generate_feeds(engine, viewers)
         if older := engine.pool.counters.refused_older:
             to_stderr(f"feedgen: {older:,} feeds were not stored: as new or newer ones were there")

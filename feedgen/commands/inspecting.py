@@ -76,6 +76,8 @@ async def _metrics(url: str) -> str:
             if response.status == 200:
                 return await response.text()
             raise ForefeedError(f"{url}/metrics was answered with {response.status}")
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        raise ForefeedError(f"--url {url} is none; one looks like http://127.0.0.1:8080") from None
     except (aiohttp.ClientError, TimeoutError, ValueError, UnicodeDecodeError) as error:
         raise ForefeedError(f"no server answers at {url} ({error or 'in time'})") from None
 

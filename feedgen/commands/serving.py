@@ -11,12 +11,12 @@ from typing import Final
 
 from cacheserver.app import make_app
 from cacheserver.residency import Residency
-from cacheserver.server import Listening, need_port, serve, until_stopped
+from cacheserver.server import Listening, log_to_stderr, need_port, serve, until_stopped
 from cacheserver.services import Services
 from cacheserver.warmup import warm
 from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter
-from feedgen.commands.engine import Engine, open_engine
+from feedgen.commands.engine import Engine, nothing_new, open_engine
 from feedgen.commands.foreseen import families
 from feedgen.commands.retraining import Retraining
 from feedgen.config import Settings
@@ -41,6 +41,7 @@ async def run(
     Raises ForefeedError when `data_dir` is no folder or the port cannot be had.
     """
     begins = not holds_log(settings.log, data_dir)
+    log_to_stderr()
     need_port(host, port)
     domain = None if now is None else DomainClock(now)
     # Without --now the wall clock itself: one that starts here and begins after the fold is late by the fold, for good,
@@ -53,6 +54,8 @@ async def run(
             if domain is not None:
                 domain.begin()
             await take_stock(engine, clock, reporter)
+            if not begins and (why := nothing_new(engine, settings, clock())):
+                reporter.say(why)
             retraining = Retraining(settings.models, clock, data_dir, config_path)
             async with serving(engine, settings, clock, host, port, retraining) as listening:
                 reporter.say(

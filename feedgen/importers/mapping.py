@@ -1,15 +1,18 @@
 """A row of a table → an event, as a mapping in config.yaml says. One concept for CSV, Parquet and SQL."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
+from functools import cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from feedgen import events
 from feedgen.config import Cell, Mapping, Moment
@@ -20,6 +23,7 @@ Row = Sequence[Any]
 Pick = Callable[[Row], Any]
 
 _SHOWN: Final = 30
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _PER_SECOND: Final = {"s": 1.0, "ms": 1_000.0}
 
 
@@ -84,19 +88,50 @@ class RowReader:
             value = _plain(pick(row))
             if value is None or value == "":
                 continue
-            if spec is not None and key in known and isinstance(value, (str, float)):
+            if spec is not None and key in known:
                 value = _typed(key, value, spec)
             found[key] = value
         return found
 
 
-def _typed(key: str, value: str | float, spec: type[msgspec.Struct]) -> Any:
-    """Text, and what is a float only because a column has gaps, as the type that attribute has."""
+def _typed(key: str, value: Any, spec: type[msgspec.Struct]) -> Any:
+    """`value` as the type that attribute has. Texts become numbers, 0 and 1 no and yes, a number the list of it.
+
+    A float may be one only because a column has gaps; a list may have gaps itself; of a date of birth the year counts.
+    """
+    wanted, heart = _wanted(spec, key)
+    if get_origin(heart) is list:
+        value = _listed(key, value)
+    elif key == "birth_year" and isinstance(value, str) and _DAY.match(value):
+        value = value[:4]
     try:
-        return getattr(msgspec.convert({key: value}, spec, strict=False), key)
+        return msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
-        hint = "; `split` makes a list of a text" if "Expected `array`" in str(error) else ""
-        raise BadEvent(f"{events.reason_of(error).replace(f'`{key}`', f'`attrs.{key}`')}{hint}") from None
+        hint = ""
+        if get_origin(heart) is Literal:
+            hint = f"; it is one of {', '.join(get_args(heart))}, and `values` translates"
+        elif heart is bool:
+            hint = "; `values` translates"
+        elif get_origin(heart) is list and isinstance(value, str):
+            hint = "; `split` makes a list of a text"
+        raise BadEvent(f"`attrs.{key}`: {events.reason_of(error)}, in {value!r:.40}{hint}") from None
+
+
+def _listed(key: str, value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        value = [value]
+    if not isinstance(value, list):
+        return value
+    items = [item for item in value if item is not None and item != ""]
+    return [str(item) if isinstance(item, int) else item for item in items] if key == "topics" else items
+
+
+@cache
+def _wanted(spec: type[msgspec.Struct], key: str) -> tuple[Any, Any]:
+    """The type of an attribute, with its bounds; and without them and UNSET."""
+    bare = get_type_hints(spec)[key]
+    args = get_args(bare)
+    return get_type_hints(spec, include_extras=True)[key], args[0] if UnsetType in args else bare
 
 
 def _pick(cell: str | Cell, columns: Sequence[str]) -> Pick:
@@ -132,7 +167,8 @@ def _split(pick: Pick, separator: str) -> Pick:
     def split(row: Row) -> Any:
         value = pick(row)
         if not isinstance(value, str):
-            return value
+            plain = _plain(value)
+            return plain if plain is None or isinstance(plain, list) else [plain]
         return [part for part in map(str.strip, value.split(separator)) if part] or None
 
     return split
@@ -142,9 +178,13 @@ def _prefixed(pick: Pick, prefix: str) -> Pick:
     if not prefix:
         return pick
 
-    def prefixed(row: Row) -> Any:
-        value = _id(pick(row))
+    def one(value: Any) -> Any:
+        value = _id(value)
         return value if value is None else f"{prefix}{value}"
+
+    def prefixed(row: Row) -> Any:
+        value = pick(row)
+        return [one(item) for item in value] if isinstance(value, (list, tuple)) else one(value)
 
     return prefixed
 
@@ -184,35 +224,43 @@ def _required(field: str, cell: str | Cell, pick: Pick) -> Pick:
 
 def _moment(cell: str | Moment, pick: Pick) -> Pick:
     written = cell.format if isinstance(cell, Moment) else "iso"
+    zone = ZoneInfo(cell.zone) if isinstance(cell, Moment) and cell.zone is not UNSET else UTC
     column = cell.column if isinstance(cell, Moment) else cell
 
     def moment(row: Row) -> float:
         value = pick(row)
         if value is None or value == "":
             raise BadEvent(f"no ts: column {column!r} is empty")
-        return _seconds(value, written)
+        return _seconds(value, written, zone)
 
     return moment
 
 
-def _seconds(value: Any, written: str) -> float:
-    """`value` as seconds since the epoch; UTC where it names no zone."""
-    if isinstance(value, str) and written == "iso":
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            hint = "; `format: s` or `ms` reads numbers" if value.replace(".", "", 1).isdecimal() else ""
-            raise BadEvent(f"ts {value[:40]!r} is no ISO 8601 time{hint}") from None
+def _seconds(value: Any, written: str, zone: tzinfo) -> float:
+    """`value` as seconds since the epoch; a time of `zone` where it names none."""
+    if isinstance(value, str) and written not in _PER_SECOND:
+        value = _read(value, written)
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).timestamp()
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-    if written == "iso":
+        return datetime(value.year, value.month, value.day, tzinfo=zone).timestamp()
+    if written not in _PER_SECOND:
         raise BadEvent(f"ts {str(value)[:40]!r} is no time; `format: s` or `ms` reads numbers")
     try:
         return float(value) / _PER_SECOND[written]
     except (TypeError, ValueError, OverflowError):
         raise BadEvent(f"ts {str(value)[:40]!r} is no number (`format: {written}`)") from None
+
+
+def _read(text: str, written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text) if written == "iso" else datetime.strptime(text, written)
+    except ValueError:
+        if written != "iso":
+            raise BadEvent(f"ts {text[:40]!r} is not written as `format: {written}` says") from None
+    number = text.replace(".", "", 1).isdecimal()
+    hint = "`format: s` or `ms` reads numbers" if number else "`format` says how others are written"
+    raise BadEvent(f"ts {text[:40]!r} is no ISO 8601 time; {hint}")
 
 
 def _plain(value: Any) -> Any:

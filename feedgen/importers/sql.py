@@ -78,9 +78,12 @@ class DatabaseSource:
                     for number, row in enumerate(rows, number + 1):  # noqa: B020 counted on
                         try:
                             mark.see(row)
-                            batch.events.append(reader.event(row, now))
+                            event = reader.event(row, now)
                         except BadEvent as reason:
                             batch.refused.append(Refused(number, str(reason), f"{key} row"))
+                        else:
+                            batch.events.append(event)
+                            mark.move(row, event.ts, now)
                     self.rows_read += len(rows)
                     yield batch
         if (written := mark.written()) is not None and written != kept:

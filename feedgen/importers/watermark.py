@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -25,6 +25,9 @@ _KINDS: Final[dict[str, Any]] = {
     "Decimal": Decimal,
     "str": str,
 }
+
+# PostgreSQL's infinities as asyncpg has them: without a zone, so not to be compared with times that have one.
+_INFINITE: Final = frozenset({datetime.min, datetime.max, date.min, date.max})
 
 
 class Watermark:
@@ -86,13 +89,29 @@ class Watermark:
         if self._index is None:
             return
         value = row[self._index]
+        if value is None:
+            raise BadEvent(f"its watermark is empty: column {self._query.watermark!r}")
         if type(value).__name__ not in self._kinds:
             raise BadEvent(f"its watermark is {value!r:.40}, no time or number")
         try:
-            if self._high is None or value > self._high:
-                self._high = value
+            self._above(value)
         except TypeError:
             raise BadEvent(f"its watermark {value!r:.40} cannot be compared with {self._high!r:.40}") from None
+
+    def move(self, row: Row, ts: float, now: float) -> None:
+        """That row became an event of the time `ts`: later imports begin no earlier than there. O(1). Both s, UTC.
+
+        A row of the future moves nothing, for it would hide those that come before it; it is read again until its time
+        has come. So does one that was refused, as a broken row is often one of the future.
+        """
+        if self._index is None or ts > now:
+            return
+        value = row[self._index]
+        if self._above(value) and not _later(value, now):
+            self._high = value
+
+    def _above(self, value: Any) -> bool:
+        return value not in _INFINITE and (self._high is None or value > self._high)
 
     def written(self) -> str | None:
         """The watermark as text, to be kept once all rows seen are on disk. None: nothing has been seen yet."""
@@ -102,3 +121,10 @@ class Watermark:
 def _unwritten(kept: str) -> Any:
     kind, _, value = kept.partition(":")
     return _KINDS[kind](value)
+
+
+def _later(value: Any, now: float) -> bool:
+    """Whether `value` is a time after `now` (s, UTC); one without a zone is UTC."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() > now
+    return isinstance(value, date) and value > datetime.fromtimestamp(now, UTC).date()

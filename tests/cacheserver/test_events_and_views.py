@@ -56,6 +56,14 @@ async def test_ndjson_goes_into_the_log_and_bad_lines_are_named_from_1(start):
     assert [(each.id, each.object) for each in await logged(rig)] == [("e1", "p1"), ("e2", "7")]
 
 
+async def test_an_event_that_is_in_no_array_is_told_where_it_goes(start):
+    rig = await start(log=EventLog)
+    for sent in (event(1), {}):
+        answer = await post(rig, json.dumps(sent).encode(), "application/json")
+        assert (answer.status, "send one event alone as [{…}]" in answer.json["detail"]) == (400, True)
+    assert await logged(rig) == []
+
+
 @pytest.mark.parametrize(
     ("media_type", "encode"),
     [

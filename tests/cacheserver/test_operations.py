@@ -3,6 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -93,6 +98,8 @@ async def test_metrics_tell_what_happened(start):
     assert samples["forefeed_cache_evictions_total",] == 0
     assert samples["forefeed_miss_wait_seconds_count",] == 2
     assert samples["forefeed_state_posts",] == 17
+    assert samples["process_resident_memory_bytes",] > 1 << 20
+    assert samples["process_open_fds",] > 0
 
 
 async def test_a_sweep_that_fails_is_said_when_it_does(start, monkeypatch, caplog):
@@ -239,3 +246,12 @@ async def test_what_leaves_memory_is_freed_without_the_garbage_collector(start):
         await until(lambda: held() == before)
     finally:
         gc.enable()
+
+
+def test_a_line_of_the_log_says_when_in_utc_and_where():
+    says = "import logging, cacheserver.server as s; s.log_to_stderr(); logging.getLogger('a').error('b')"
+    env = os.environ | {"TZ": "Asia/Tokyo"}
+    done = subprocess.run([sys.executable, "-c", says], env=env, capture_output=True, text=True, check=True)
+    when, rest = done.stderr.rstrip("\n").split(" ", 1)
+    assert rest == "ERROR a: b"
+    assert abs(datetime.fromisoformat(when).timestamp() - time.time()) < 600

@@ -56,6 +56,9 @@ def test_no_server_no_status(tmp_path: Path, run: Callable[..., Any]) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("feedgen: no server answers at http://127.0.0.1:9")
     assert done.stderr.count("\n") == 1
+    for wrong in ("localhost:9", "ftp://localhost", ""):
+        done = feedgen("status", "--data", str(tmp_path), "--url", wrong, check=False)
+        assert done.stderr == f"feedgen: --url {wrong} is none; one looks like http://127.0.0.1:8080\n"
 
 
 def _status(url: str, data: str) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def test_a_feed_of_a_time_that_has_not_come_gives_way(
         stranger, _ = server.get("/v1/feeds/nobody")
         assert _ids(stranger) == ["old"]
     assert "3 stored feeds are of a later time" in "".join(server.said)
-    run("generate", "--all", "--now", str(now + 9e6), "--data", data)
+    later = run("generate", "--all", "--now", str(now + 9e6), "--data", data)
+    assert "more than selection.days (30) ago, so feeds are empty" in later.stderr
     with serve("up", "--data", data, "--port", "0") as server:
         page, _ = server.get("/v1/feeds/vic")
         assert _ids(page) == ["new", "old"]

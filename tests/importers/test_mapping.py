@@ -22,7 +22,8 @@ PLAIN: dict[str, Any] = {"type": "post", "ts": {"column": "at", "format": "s"}, 
 
 
 def mapping(**more: Any) -> TableMapping:
-    return parse(yaml.safe_dump({"import": {"mappings": {"m": PLAIN | more}}})).import_.mappings["m"]
+    keys = {key: value for key, value in (PLAIN | more).items() if value is not None}
+    return parse(yaml.safe_dump({"import": {"mappings": {"m": keys}}})).import_.mappings["m"]
 
 
 def read(row: dict[str, Any], **more: Any) -> Event:
@@ -78,8 +79,38 @@ def test_times(value: Any, written: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "written", "seconds"),
+    [
+        ("01.07.2024 02:00", "%d.%m.%Y %H:%M", 1_719_792_000.0),
+        ("2024-07-01 02:00", "iso", 1_719_792_000.0),
+        ("2024-07-01 00:00Z", "iso", 1_719_792_000.0),
+        ("01.07.2024 00:00 +0000", "%d.%m.%Y %H:%M %z", 1_719_792_000.0),
+        (datetime(2024, 7, 1, 2), "iso", 1_719_792_000.0),
+        (datetime(2024, 1, 1, 1), "iso", 1_704_067_200.0),
+        (date(2024, 7, 1), "iso", 1_719_784_800.0),
+        (1_704_067_200, "s", 1_704_067_200.0),
+    ],
+)
+def test_times_of_a_zone_and_of_other_writings(value: Any, written: str, seconds: float) -> None:
+    assert read({"at": value}, ts={"column": "at", "format": written, "zone": "Europe/Berlin"}).ts == seconds
+
+
+@given(st.datetimes() | st.dates() | st.sampled_from([datetime.min, datetime.max]))
+def test_any_time_of_any_zone_is_a_time_or_refused(value: Any) -> None:
+    for zone in ("America/Los_Angeles", "Pacific/Kiritimati"):
+        ts = {"column": "at", "zone": zone}
+        try:
+            assert 0 <= read({"at": value}, ts=ts).ts <= NOW + 86_400
+        except BadEvent:
+            continue
+
+
+@pytest.mark.parametrize(
     ("value", "written", "reason"),
     [
+        ("01.02.2025 10:00", "iso", "`format` says how others are written"),
+        ("2025-02-01", "%d.%m.%Y", "ts '2025-02-01' is not written as `format: %d.%m.%Y` says"),
+        (1_704_067_200, "%d.%m.%Y", "`format: s` or `ms` reads numbers"),
         ("", "iso", "no ts: column 'at' is empty"),
         (None, "s", "no ts: column 'at' is empty"),
         ("yesterday", "iso", "ts 'yesterday' is no ISO 8601 time"),
@@ -139,6 +170,11 @@ def test_without_an_id_equal_rows_are_one_event_and_others_are_not() -> None:
         ("length", Decimal(12), 12),
         ("sensitive", "TRUE", True),
         ("sensitive", "0", False),
+        ("sensitive", 1, True),
+        ("sensitive", Decimal(0), False),
+        ("topics", 7, ["7"]),
+        ("topics", ["a", "", None, 7], ["a", "7"]),
+        ("embedding", ["0.5", 1], [0.5, 1.0]),
         ("language", "en", "en"),
         ("media", "image", "image"),
         ("topics", ("a", "b"), ["a", "b"]),
@@ -160,12 +196,31 @@ def test_attributes_take_the_type_they_have(attr: str, value: Any, meant: Any) -
         ("length", "long", "`attrs.length`"),
         ("length", 1.5, "`attrs.length`"),
         ("topics", "a,b", "`split` makes a list of a text"),
-        ("media", "film", "film"),
+        ("media", "film", "in 'film'; it is one of none, image, video, link, and `values` translates"),
+        ("sensitive", "y", "Expected `bool`, got `str`, in 'y'; `values` translates"),
+        ("sensitive", 2, "`attrs.sensitive`"),
+        ("topics", [[1]], "`attrs.topics`"),
         ("own", b"raw", "no JSON kind"),
     ],
 )
 def test_attributes_that_are_none(attr: str, value: Any, reason: str) -> None:
     assert reason in refused({"x": value}, attrs={attr: "x"})
+
+
+@pytest.mark.parametrize("day", ["1990-05-17", date(1990, 5, 17), datetime(1990, 5, 17), "1990", 1990])
+def test_the_year_of_a_date_of_birth(day: Any) -> None:
+    assert read({"born": day, "what": None}, type="user", object=None, attrs={"birth_year": "born"}).attrs == {
+        "birth_year": 1990
+    }
+
+
+@pytest.mark.parametrize("seen", [5, 5.0, Decimal(5), "5", " 5 ;", [5], ["5", ""]])
+def test_what_was_seen_one_post_a_row(seen: Any) -> None:
+    for prefix, known in ({}, "5"), ({"prefix": "p"}, "p5"):
+        objects = {"column": "what", "split": ";"} | prefix
+        assert read({"what": seen}, type="view", object=None, attrs={"objects": objects}).attrs == {"objects": [known]}
+    if not isinstance(seen, str):
+        assert read({"what": seen}, type="view", object=None, attrs={"objects": "what"}).attrs == {"objects": ["5"]}
 
 
 def test_split_values_and_constants() -> None:

@@ -111,9 +111,19 @@ async def test_refusals_have_the_querys_name_and_the_rows_number(tmp_path: Path,
     assert report == Report(read=5, appended=2, refused=3)
     assert [(what, number) for number, _, what in refused] == [("likes row", 2), ("likes row", 3), ("likes row", 4)]
     assert refused[0].reason == "no actor: column 'user_id' is empty"
-    assert "its watermark is None" in refused[1].reason
+    assert refused[1].reason == "its watermark is empty: column 'at'"
     assert "cannot be compared" in refused[2].reason
     assert (await run(tmp_path, shop))[0] == Report(read=1, duplicate=1)
+
+
+@pytest.mark.parametrize("ahead", ["2099-01-01", "2024-12-24 00:30:00"], ids=["refused", "taken, but an hour ahead"])
+async def test_a_row_of_the_future_hides_none_that_come_before_it(tmp_path: Path, shop: Path, ahead: str) -> None:
+    like(shop, (1, "a", 1, day(1)), (2, "b", 1, ahead))
+    first = (await run(tmp_path, shop))[0]
+    like(shop, (3, "c", 1, day(2)))
+    again = (await run(tmp_path, shop))[0]
+    assert again == Report(read=3, appended=1, duplicate=1 + first.appended - 1, refused=first.refused)
+    assert "shop.likes:3" in await events(tmp_path)
 
 
 async def test_another_mapping_or_database_is_read_whole_again(tmp_path: Path, shop: Path) -> None:
