@@ -70,8 +70,8 @@ class Shortlister:
             picked = Picked(np.array([best]), **parts)
             posts, features = picked.posts[0], picked.features[0]
             picked.scores[0] = self._ranker.rescored(line_up, context, posts, features, picked.scores[0].copy())
-            source, slots, mixing = chooser.source(context.epoch), chooser.marks().slot, mixing_of(settings, now)
-            ranked, feed = mixed(source, slots, mixing, picked, words, viewer)
+            source, mixing = chooser.source(context.epoch), mixing_of(settings, now)
+            ranked, feed = mixed(source, mixing, picked, words, viewer)
         return Shortlist(
             context,
             feed.posts,
