@@ -44,6 +44,7 @@ def _authors_of(columns: Columns, posts: NDArray[np.int32]) -> _Authors:
         card = cards[posts[at]]
         author_of[at] = card.author
         prefetch(columns.engagements, card.engaged_at)  # for talk.network_row
+        prefetch(columns.engagements, card.engaged_at + card.engagements - 1)
         prefetch(columns.posts.talk, posts[at])
     authors, slots = numbered(author_of, slot_of)
     return _Authors(authors, slot_of, slots)

@@ -41,16 +41,18 @@ def _cut(
 
 
 @inner
-def _in_turns(network: Network, which: NDArray[np.int64], names: Names, cap: int) -> NDArray[np.int32]:
+def _in_turns(network: Network, which: NDArray[np.int64], names: Names, cap: int) -> NDArray[np.int64]:
     """The newest of each author, then the second newest of each, and so on, up to the cap; of one turn the newest."""
-    posts = network.posts[which]
-    return _cut(posts, recency(network, which), -network.created[which], names, cap) if len(posts) > cap else posts
+    if len(which) <= cap:
+        return which
+    keys = Keys(recency(network, which), -network.created[which], network.posts[which], names)
+    return which[picked(keys, cap)]
 
 
 @inner
 def followed(
     columns: Columns, past: Past, rules: Rules, network: Network, login: float, room: int
-) -> NDArray[np.int32]:
+) -> NDArray[np.int64]:
     """Posts since the last login; over the cap without those seen, authors in turns."""
     cap, created, which = min(rules.new_cap, room), network.created, network.posts
     new, count = np.empty(len(which), np.int64), 0
@@ -69,11 +71,11 @@ def followed(
 @inner
 def new_followee(
     columns: Columns, past: Past, rules: Rules, network: Network, viewer: int, login: float, room: int
-) -> NDArray[np.int32]:
+) -> NDArray[np.int64]:
     """Unseen posts older than the login by authors followed since then."""
     cap = min(rules.new_followee_cap, room)
     if cap < 1:
-        return network.posts[:0]
+        return np.empty(0, np.int64)
     since, created, owner = times_of(columns, viewer), network.created, network.owner
     found, count, oldest = np.empty(len(owner), np.int64), 0, rules.new_followee_oldest
     for at in range(len(owner)):
@@ -86,23 +88,22 @@ def new_followee(
 @inner
 def of_network(
     columns: Columns, past: Past, network: Network, bits: int, wanted: int, login: float, cap: int
-) -> NDArray[np.int32]:
+) -> NDArray[np.int64]:
     """The most popular posts up to `login` of which what is noted under `bits` is `wanted`."""
     if cap < 1:
-        return network.posts[:0]
+        return np.empty(0, np.int64)
     which, created, popularity = network.posts, network.created, columns.posts.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
         found[count] = at
         count += created[at] <= login and bits_of(past.noted, which[at]) & bits == wanted
     found = found[:count]
-    posts = which[found]
     if count <= cap:
-        return posts
+        return found
     first = np.empty(count)
     for at in range(count):
-        first[at] = -popularity[posts[at]]
-    return _cut(posts, first, -created[found], columns.posts.names, cap)
+        first[at] = -popularity[which[found[at]]]
+    return found[picked(Keys(first, -created[found], which[found], columns.posts.names), cap)]
 
 
 @inner
@@ -170,8 +171,28 @@ def interest(
 
 
 @inner
-def _take(taken: Table, gathered: Gathered, count: int, number: int, found: NDArray[np.int32]) -> int:
-    """Add what no earlier source named; how many there are then."""
+def _take(
+    network: Network,
+    taken: NDArray[np.bool_],
+    gathered: Gathered,
+    count: int,
+    number: int,
+    found: NDArray[np.int64],
+) -> int:
+    """Add those of the network, by position, that no earlier source named; how many there are then."""
+    gathered.named[number] = len(found)
+    posts, origin = gathered.posts, gathered.origin
+    for at in found:
+        if not taken[at]:
+            taken[at] = True
+            posts[count], origin[count] = network.posts[at], number
+            count += 1
+    return count
+
+
+@inner
+def _take_beyond(taken: Table, gathered: Gathered, count: int, number: int, found: NDArray[np.int32]) -> int:
+    """The same of posts from beyond the network."""
     gathered.named[number] = len(found)
     posts, origin = gathered.posts, gathered.origin
     for post in found:
@@ -195,16 +216,18 @@ def gather(
     login: float,
 ) -> Gathered:
     """Candidates of all sources, at most `fetch_cap`."""
-    cap, taken = rules.fetch_cap, table_for(rules.fetch_cap)
+    cap, taken = rules.fetch_cap, np.zeros(len(network.posts), np.bool_)
     into = Gathered(np.empty(cap, np.int32), np.empty(cap, np.uint8), np.zeros(len(SOURCES), np.int64))
-    count = _take(taken, into, 0, 0, followed(columns, past, rules, network, login, cap))
+    count = _take(network, taken, into, 0, 0, followed(columns, past, rules, network, login, cap))
     found = new_followee(columns, past, rules, network, viewer, login, cap - count)
-    count = _take(taken, into, count, 1, found)
+    count = _take(network, taken, into, count, 1, found)
     room = max(0, cap - count - (rules.grown_cap + rules.interest_cap + rules.trending_cap))
-    count = _take(taken, into, count, 2, of_network(columns, past, network, SEEN, 0, login, room))
+    count = _take(network, taken, into, count, 2, of_network(columns, past, network, SEEN, 0, login, room))
     room = min(rules.grown_cap, cap - count)
-    count = _take(taken, into, count, 3, of_network(columns, past, network, GROWN, GROWN, np.inf, room))
-    count = _take(taken, into, count, 4, interest(columns, marks, past, rules, cares, cap - count))
+    count = _take(network, taken, into, count, 3, of_network(columns, past, network, GROWN, GROWN, np.inf, room))
+    liked = interest(columns, marks, past, rules, cares, cap - count)
+    beyond = table_for(len(liked) + rules.trending_cap)
+    count = _take_beyond(beyond, into, count, 4, liked)
     wanted = min(rules.trending_cap, cap - count)
-    count = _take(taken, into, count, 5, trending(marks, past, rules, columns.pool, wanted))
+    count = _take_beyond(beyond, into, count, 5, trending(marks, past, rules, columns.pool, wanted))
     return Gathered(into.posts[:count], into.origin[:count], into.named)

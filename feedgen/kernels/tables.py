@@ -20,9 +20,9 @@ class Table(NamedTuple):
 
 @inner
 def table_for(count: int) -> Table:
-    """Empty, with room for so many keys: at most half of it is ever used. O(count)."""
+    """Empty, with room for so many keys. At most a quarter is ever used, so that few ask twice. O(count)."""
     size = 16
-    while size < 2 * count:
+    while size < 4 * count:
         size *= 2
     return Table(np.full((size, 2), _FREE, np.int32))
 
