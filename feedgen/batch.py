@@ -104,8 +104,7 @@ class BatchMaker:
             if staged:
                 tally = chooser.choose(viewers, heads, epoch, now, room.picked)
                 self._rescore(line_up, viewers, room.picked, now)
-                source, slots = chooser.source(epoch), chooser.marks().slot
-                arena = mix(source, slots, mixing, room.picked, words, viewers, room.arena, room.packed)
+                arena = mix(chooser.source(epoch), mixing, room.picked, words, viewers, room.arena, room.packed)
             else:
                 chosen, tally = chooser.parts(viewers, heads, epoch, now, settings.feed.items), empty_tally()
                 arena = generate(*chosen, mixing, words, room.picked, tally, room.arena, room.packed)

@@ -30,16 +30,16 @@ from feedgen.state.state import State
 
 
 class _Scratch(threading.local):
-    """Marks by post and user of one thread, all clean between batches."""
+    """Marks of one thread, all clean between batches."""
 
     def __init__(self) -> None:
-        self._marks = _marks(0, 0, 0)
+        self._marks = _marks(0, 0)
 
-    def marks(self, posts: int, users: int, topics: int) -> Marks:
+    def marks(self, users: int, topics: int) -> Marks:
         """For at least so many of each. O(1) unless they have grown much."""
         marks = self._marks
-        if posts > len(marks.post) or users > len(marks.slot) or topics * WIDTH > len(marks.cell):
-            marks = self._marks = _marks(posts + posts // 4, users + users // 4, 2 * topics)
+        if users // 4 >= len(marks.near) or topics * WIDTH > len(marks.cell):
+            marks = self._marks = _marks(users + users // 4, 2 * topics)
         return marks
 
     def drop(self) -> None:
@@ -47,14 +47,8 @@ class _Scratch(threading.local):
         self._marks = _marks(0, 0, 0)
 
 
-def _marks(posts: int, users: int, topics: int) -> Marks:
-    return Marks(
-        post=np.zeros(posts, np.uint8),
-        place=np.zeros(posts, np.int32),
-        near=np.zeros(users // 4 + 1, np.uint8),
-        slot=np.full(users, -1, np.int32),
-        cell=np.full(topics * WIDTH, -1, np.int32),
-    )
+def _marks(users: int, topics: int) -> Marks:
+    return Marks(near=np.zeros(users // 4 + 1, np.uint8), cell=np.full(topics * WIDTH, -1, np.int32))
 
 
 def empty_tally() -> Tally:
@@ -91,7 +85,7 @@ class Chooser:
     def marks(self) -> Marks:
         """The scratch of this thread, as large as the state is now."""
         state = self._state
-        return self._scratch.marks(len(state.post_ids), len(state.users), len(state.topic_names))
+        return self._scratch.marks(len(state.users), len(state.topic_names))
 
     def __enter__(self) -> Self:
         return self

@@ -51,8 +51,7 @@ def shortlist_of(
         picked = Picked(np.array([best]), **parts)
         posts, features = picked.posts[0], picked.features[0]
         picked.scores[0] = ranker.rescored(line_up, context, posts, features, picked.scores[0].copy())
-        source, slots, mixing = chooser.source(epoch), chooser.marks().slot, mixing_of(settings, now)
-        ranked, feed = mixed(source, slots, mixing, picked, words, viewer)
+        ranked, feed = mixed(chooser.source(epoch), mixing_of(settings, now), picked, words, viewer)
     return Shortlist(
         context,
         feed.posts,

@@ -11,8 +11,10 @@ from feedgen.kernels.exact import ln
 from feedgen.kernels.followback import follow_back
 from feedgen.kernels.marks import NEAR, RETURNS, Marks, Past, near_bits
 from feedgen.kernels.network import Network
+from feedgen.kernels.tables import Table, numbered, value_of
 from feedgen.kernels.talk import network_row, talk_rows
 from feedgen.kernels.taste import match
+from feedgen.prefetch import prefetch
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.epoch import PRIOR_VIEWS
 from feedgen.state.engagement import BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT
@@ -23,10 +25,11 @@ _DAY_S: Final = 86_400.0
 
 
 class _Authors(NamedTuple):
-    """The distinct authors of the candidates, and the number (slot) of each candidate's."""
+    """The distinct authors of the candidates, the number (slot) of each candidate's, and of each author."""
 
     author: NDArray[np.int32]
     slot_of: NDArray[np.int32]
+    slots: Table
 
 
 @inner
@@ -35,23 +38,20 @@ def _faded(weight: float, left: NDArray[np.float64], age: int) -> int:
 
 
 @inner
-def _authors_of(columns: Columns, marks: Marks, posts: NDArray[np.int32]) -> _Authors:
-    """Numbers them in `slot`."""
-    authors, slot_of = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32)
-    count, slots, cards = 0, marks.slot, columns.cards.posts
-    for at in range(len(posts)):  # apart, so that all are fetched at once
-        slot_of[at] = cards[posts[at]].author
+def _authors_of(columns: Columns, posts: NDArray[np.int32]) -> _Authors:
+    author_of, slot_of, cards = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32), columns.cards.posts
     for at in range(len(posts)):
-        author = slot_of[at]
-        slot = slots[author]
-        slot = count if slot < 0 else slot
-        slots[author], slot_of[at], authors[slot] = slot, slot, author
-        count += slot == count
-    return _Authors(authors[:count], slot_of)
+        card = cards[posts[at]]
+        author_of[at] = card.author
+        prefetch(columns.engagements, card.engaged_at)  # for talk.network_row
+        prefetch(columns.engagements, card.engaged_at + card.engagements - 1)
+        prefetch(columns.posts.talk, posts[at])
+    authors, slots = numbered(author_of, slot_of)
+    return _Authors(authors, slot_of, slots)
 
 
 @inner
-def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: NDArray[np.float64]) -> None:
+def _affinities(columns: Columns, slots: Table, viewer: int, into: NDArray[np.float64]) -> None:
     """ln(1 + decayed engagements) by slot, into rows short, mid, long."""
     entries = list_of(columns.people.engaged, viewer)
     into[:] = 0.0
@@ -60,9 +60,9 @@ def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: N
     units, cards, decays = np.zeros(into.shape, np.int64), columns.cards.posts, columns.decays
     weights, hour, short, mid, long = decays.weights, decays.hour, decays.short, decays.mid, decays.long
     for entry in entries:
-        author = cards[entry >> POST_SHIFT].author
-        if author >= 0 and slots[author] >= 0:
-            slot, weight, sign = slots[author], weights[entry >> 1 & KIND_MASK], 1 - 2 * (entry & BACK)
+        slot = value_of(slots, cards[entry >> POST_SHIFT].author, -1)
+        if slot >= 0:
+            weight, sign = weights[entry >> 1 & KIND_MASK], 1 - 2 * (entry & BACK)
             age = max(hour - (entry >> 5 & HOUR_MASK), 0)
             units[0, slot] += sign * _faded(weight, short, age)
             units[1, slot] += sign * _faded(weight, mid, age)
@@ -74,22 +74,20 @@ def _affinities(columns: Columns, slots: NDArray[np.int32], viewer: int, into: N
 
 
 @inner
-def _count(cards: Any, slots: NDArray[np.int32], posts: NDArray[np.int32], by_slot: NDArray[np.float64]) -> int:
+def _count(cards: Any, slots: Table, posts: NDArray[np.int32], by_slot: NDArray[np.float64]) -> int:
     """Posts by slot of their author; how many there are whose author is known."""
     known = 0
     for post in posts:
         author = cards[post].author
-        if author >= 0:
-            known += 1
-            if slots[author] >= 0:
-                by_slot[slots[author]] += 1.0
+        slot = value_of(slots, author, -1)
+        known += author >= 0
+        if slot >= 0:
+            by_slot[slot] += 1.0
     return known
 
 
 @inner
-def _liked_share(
-    columns: Columns, slots: NDArray[np.int32], network: Network, past: Past, into: NDArray[np.float64]
-) -> None:
+def _liked_share(columns: Columns, slots: Table, network: Network, past: Past, into: NDArray[np.float64]) -> None:
     met, there, cards = np.zeros(len(into)), np.zeros(len(into)), columns.cards.posts
     favoured = _count(cards, slots, past.favoured, met)
     exposed = _count(cards, slots, past.viewed if len(past.viewed) else network.posts, there)
@@ -109,7 +107,7 @@ def _author_rows(
     rows: NDArray[np.float64],
 ) -> None:
     """Affinities, liked_share, follows_back, followed, and what all viewers share of the author."""
-    author, slot_of, slots, near = authors.author, authors.slot_of, marks.slot, marks.near
+    author, slot_of, slots, near = authors.author, authors.slot_of, authors.slots, marks.near
     users, by = columns.cards.users, np.empty((8, len(author)))
     others, count = np.empty(len(author), np.int32), 0
     _affinities(columns, slots, viewer, by[:3])
@@ -120,7 +118,6 @@ def _author_rows(
         by[6, slot], by[7, slot] = card.log_rate, card.log_followers
         others[count] = slot
         count += not bits
-        slots[author[slot]] = -1
     follow_back(columns, viewer, author, others[:count], by[4])
     for at in range(len(slot_of)):
         slot = slot_of[at]
@@ -162,7 +159,7 @@ def fill(
     rows: NDArray[np.float64],
 ) -> None:
     """`rows`, shape (ROWS, posts), by FEATURES. O(posts + their engagements + what the viewer did and saw)."""
-    _author_rows(columns, marks, viewer, network, past, _authors_of(columns, marks, posts), rows)
+    _author_rows(columns, marks, viewer, network, past, _authors_of(columns, posts), rows)
     _post_rows(columns, marks, rules, viewer, posts, rows)
     match(columns, cares, posts, rows[8])
     for at in range(len(posts)):

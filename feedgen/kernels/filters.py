@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from feedgen.kernels.cards import DELETED, SENSITIVE, WITHHELD
 from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, Marks, near_bits
+from feedgen.kernels.marks import GROWN, Marks, Past, bits_of, near_bits
 from feedgen.state.attributes import NONE
 from feedgen.state.lists import list_of
 
@@ -47,14 +47,14 @@ def _unfit(near: NDArray[np.uint8], fit: _Fit, card: Any) -> int:
 
 @inner
 def keep(
-    columns: Columns, marks: Marks, rules: Rules, viewers: Viewers, row: int, posts: Any, removed: Any
+    columns: Columns, marks: Marks, past: Past, rules: Rules, viewers: Viewers, row: int, posts: Any, removed: Any
 ) -> NDArray[np.bool_]:
     """Which of `posts` stay; counts the others in `removed`, by filter. O(posts × barred, hidden)."""
     viewer, age = viewers.who[row], viewers.age[row]
     minor = viewers.age_known[row] and age < rules.adult_age
     fit = _Fit(viewer, age, minor, viewers.language[row], rules.common_language)
     barred, hidden = list_of(columns.people.barred, viewer), list_of(columns.people.hidden, viewer)
-    cards, near, mark, kept = columns.cards.posts, marks.near, marks.post, np.empty(len(posts), np.bool_)
+    cards, near, kept = columns.cards.posts, marks.near, np.empty(len(posts), np.bool_)
     for at in range(len(posts)):
         post = posts[at]
         by = _unfit(near, fit, cards[post])
@@ -63,7 +63,7 @@ def keep(
                 by = 6
             elif len(hidden) and post in hidden:
                 by = 7
-            elif mark[post] & SEEN and not mark[post] & GROWN:
+            elif 0 < bits_of(past.noted, post) < GROWN:
                 by = 8
         kept[at] = by == KEPT
         if by != KEPT:

@@ -31,6 +31,6 @@ def generate(
     for row in range(len(viewers.who)):
         select_one(columns, marks, rules, viewers, scoring, row, picked, 0, tally)
         words = seeds(lead, source.people, viewers.who[row])
-        feed = mix_one(source, marks.slot, mixing, picked, 0, words)
+        feed = mix_one(source, mixing, picked, 0, words)
         arena, used = pack(source, feed, row, arena, used, into)
     return arena

@@ -10,7 +10,7 @@ from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.kernels.scoring import Picked, by_rank
-from feedgen.prefetch import prefetch
+from feedgen.kernels.tables import numbered
 from feedgen.state.symbols import Names
 
 _FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
@@ -48,23 +48,14 @@ class _Traits(NamedTuple):
 
 
 @inner
-def _traits(cards: Any, slots: NDArray[np.int32], posts: NDArray[np.int32]) -> _Traits:
-    count, distinct = len(posts), 0
-    created, media = np.empty(count), np.empty(count, np.uint8)
-    author_of, authors = np.empty(count, np.int32), np.empty(count + 1, np.int32)
-    for at in range(count):  # apart, so that all are fetched at once
+def _traits(cards: Any, posts: NDArray[np.int32]) -> _Traits:
+    count = len(posts)
+    created, media, author_of = np.empty(count), np.empty(count, np.uint8), np.empty(count, np.int32)
+    for at in range(count):
         card = cards[posts[at]]
         created[at], media[at], author_of[at] = card.created, card.media, card.author
-        prefetch(slots, author_of[at])
-    for at in range(count):  # without a branch: which author is new cannot be guessed
-        author = author_of[at]
-        known = slots[author]
-        authors[distinct] = author
-        slots[author] = author_of[at] = known if known >= 0 else distinct
-        distinct += known < 0
-    for author in authors[:distinct]:
-        slots[author] = -1
-    return _Traits(created, media, author_of, authors[:distinct])
+    authors, _ = numbered(author_of, author_of)
+    return _Traits(created, media, author_of, authors)
 
 
 @inner
@@ -188,13 +179,12 @@ def _line(source: Source, mixing: Mixing, picked: Picked, row: int) -> Ranked:
 @inner
 def _shown(
     source: Source,
-    slots: NDArray[np.int32],
     mixing: Mixing,
     ranked: Ranked,
     origin: NDArray[np.uint8],
     words: NDArray[np.uint64],
 ) -> Feed:
-    count, traits = len(ranked.posts), _traits(source.cards.posts, slots, ranked.posts)
+    count, traits = len(ranked.posts), _traits(source.cards.posts, ranked.posts)
     adjusted = _adjusted(mixing, ranked.scores, traits)
     order, explored = _descending(adjusted, ranked.posts, source), np.empty((count + 7) // 8, np.uint8)
     part_media(order, traits.media, mixing.media_places)
@@ -209,18 +199,15 @@ def _shown(
 
 
 @compiled
-def mixed(
-    source: Source, slots: NDArray[np.int32], mixing: Mixing, picked: Picked, lead: NDArray[np.uint64], viewer: int
-) -> tuple[Ranked, Feed]:
+def mixed(source: Source, mixing: Mixing, picked: Picked, lead: NDArray[np.uint64], viewer: int) -> tuple[Ranked, Feed]:
     """Of the first row, which is the viewer's, what is picked before the rules of diversity and after them."""
     ranked = _line(source, mixing, picked, 0)
-    return ranked, _shown(source, slots, mixing, ranked, picked.origin[0], seeds(lead, source.people, viewer))
+    return ranked, _shown(source, mixing, ranked, picked.origin[0], seeds(lead, source.people, viewer))
 
 
 @inner
 def mix_one(
     source: Source,
-    slots: NDArray[np.int32],
     mixing: Mixing,
     picked: Picked,
     row: int,
@@ -228,13 +215,12 @@ def mix_one(
 ) -> Feed:
     """The feed of one row."""
     ranked = _line(source, mixing, picked, row)
-    return _shown(source, slots, mixing, ranked, picked.origin[row], words)
+    return _shown(source, mixing, ranked, picked.origin[row], words)
 
 
 @compiled
 def mix(
     source: Source,
-    slots: NDArray[np.int32],
     mixing: Mixing,
     picked: Picked,
     lead: NDArray[np.uint64],
@@ -245,10 +231,10 @@ def mix(
     """The records of what is `picked`, in the order of its scores as they are now: stage two may have changed them.
 
     `lead`: see feedgen.diversity.seeds. Fills `into`, whose parts stand in the arena: this one, or the larger one that
-    is returned. `slots`: scratch by user, all −1. O(items) a viewer.
+    is returned. O(items) a viewer.
     """
     used = 0
     for row in range(len(viewers)):
-        feed = mix_one(source, slots, mixing, picked, row, seeds(lead, source.people, viewers[row]))
+        feed = mix_one(source, mixing, picked, row, seeds(lead, source.people, viewers[row]))
         arena, used = pack(source, feed, row, arena, used, into)
     return arena

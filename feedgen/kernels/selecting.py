@@ -9,7 +9,7 @@ from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import compiled, inner
 from feedgen.kernels.features import ROWS, fill, mark_beyond_rate
 from feedgen.kernels.filters import keep
-from feedgen.kernels.marks import Marks, Past, clean, favoured, mark_grown, mark_near, viewed
+from feedgen.kernels.marks import Marks, clean, mark_grown, mark_near, past_of
 from feedgen.kernels.network import network_of, written_by
 from feedgen.kernels.scoring import Picked, Scoring, pick
 from feedgen.kernels.sources import gather
@@ -39,23 +39,22 @@ def select_one(
     """The viewer of one row of `viewers`, into a place of `into`."""
     viewer, login = viewers.who[row], viewers.last_login[row]
     mark_near(columns, marks, viewer)
-    posts, day = viewed(columns, marks, rules, viewer)
-    past = Past(posts, day, favoured(columns, marks, viewer))
+    past = past_of(columns, rules, viewer)
     mark_grown(columns, marks, rules, viewer, past)
     network = network_of(columns, rules, viewer)
     owners, written = columns.cards.users[viewer].followees, written_by(columns, rules, viewer)
     cares = taste(columns, marks, network, written, owners, past)
-    gathered = gather(columns, marks, rules, network, viewer, cares, login)
+    gathered = gather(columns, marks, past, rules, network, viewer, cares, login)
     tally.named[:] += gathered.named
     tally.whole[0] += len(gathered.posts)
-    kept = keep(columns, marks, rules, viewers, row, gathered.posts, tally.removed)
+    kept = keep(columns, marks, past, rules, viewers, row, gathered.posts, tally.removed)
     posts, origin = gathered.posts[kept], gathered.origin[kept]
     damped, rows = np.empty(len(posts), np.bool_), np.empty((ROWS, len(posts)))
     mark_beyond_rate(columns, rules, posts, damped)
     tally.whole[1] += damped.sum()
     fill(columns, marks, rules, viewer, network, past, cares, posts, rows)
     pick(columns.posts.names, scoring, posts, origin, damped, rows, into, place)
-    clean(columns, marks, viewer, past)
+    clean(columns, marks, viewer)
 
 
 @compiled

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from feedgen.kernels.columns import Columns, Pool, Rules
 from feedgen.kernels.compiled import inner
-from feedgen.kernels.marks import GROWN, SEEN, TAKEN, Marks, near_bits, times_of
+from feedgen.kernels.marks import GROWN, SEEN, Marks, Past, bits_of, near_bits, times_of
 from feedgen.kernels.network import Network, recency
 from feedgen.kernels.picking import Keys, picked
+from feedgen.kernels.tables import Table, place_of, table_for
 from feedgen.selection.sources import MORE
 from feedgen.state.symbols import Names
 
@@ -28,6 +29,11 @@ class Gathered(NamedTuple):
 
 
 @inner
+def _seen(past: Past, post: int) -> bool:
+    return bits_of(past.noted, post) & SEEN != 0
+
+
+@inner
 def _cut(
     ids: NDArray[np.int32], first: NDArray[np.float64], second: NDArray[np.float64], names: Names, cap: int
 ) -> NDArray[np.int32]:
@@ -35,18 +41,20 @@ def _cut(
 
 
 @inner
-def _in_turns(network: Network, which: NDArray[np.int64], names: Names, cap: int) -> NDArray[np.int32]:
+def _in_turns(network: Network, which: NDArray[np.int64], names: Names, cap: int) -> NDArray[np.int64]:
     """The newest of each author, then the second newest of each, and so on, up to the cap; of one turn the newest."""
-    posts = network.posts[which]
-    return _cut(posts, recency(network, which), -network.created[which], names, cap) if len(posts) > cap else posts
+    if len(which) <= cap:
+        return which
+    keys = Keys(recency(network, which), -network.created[which], network.posts[which], names)
+    return which[picked(keys, cap)]
 
 
 @inner
 def followed(
-    columns: Columns, marks: Marks, rules: Rules, network: Network, login: float, room: int
-) -> NDArray[np.int32]:
+    columns: Columns, past: Past, rules: Rules, network: Network, login: float, room: int
+) -> NDArray[np.int64]:
     """Posts since the last login; over the cap without those seen, authors in turns."""
-    cap, created, which, mark = min(rules.new_cap, room), network.created, network.posts, marks.post
+    cap, created, which = min(rules.new_cap, room), network.created, network.posts
     new, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
         new[count] = at
@@ -56,22 +64,22 @@ def followed(
         for place in range(every):
             at = new[place]
             new[count] = at
-            count += mark[which[at]] & SEEN == 0
+            count += bits_of(past.noted, which[at]) & SEEN == 0
     return _in_turns(network, new[:count], columns.posts.names, cap)
 
 
 @inner
 def new_followee(
-    columns: Columns, marks: Marks, rules: Rules, network: Network, viewer: int, login: float, room: int
-) -> NDArray[np.int32]:
+    columns: Columns, past: Past, rules: Rules, network: Network, viewer: int, login: float, room: int
+) -> NDArray[np.int64]:
     """Unseen posts older than the login by authors followed since then."""
     cap = min(rules.new_followee_cap, room)
     if cap < 1:
-        return network.posts[:0]
-    since, created, owner, mark = times_of(columns, viewer), network.created, network.owner, marks.post
+        return np.empty(0, np.int64)
+    since, created, owner = times_of(columns, viewer), network.created, network.owner
     found, count, oldest = np.empty(len(owner), np.int64), 0, rules.new_followee_oldest
     for at in range(len(owner)):
-        if oldest <= created[at] <= login and since[owner[at]] > login and not mark[network.posts[at]] & SEEN:
+        if oldest <= created[at] <= login and since[owner[at]] > login and not _seen(past, network.posts[at]):
             found[count] = at
             count += 1
     return _in_turns(network, found[:count], columns.posts.names, cap)
@@ -79,36 +87,35 @@ def new_followee(
 
 @inner
 def of_network(
-    columns: Columns, marks: Marks, network: Network, bits: int, wanted: int, login: float, cap: int
-) -> NDArray[np.int32]:
-    """The most popular posts up to `login` whose marks under `bits` are `wanted`."""
+    columns: Columns, past: Past, network: Network, bits: int, wanted: int, login: float, cap: int
+) -> NDArray[np.int64]:
+    """The most popular posts up to `login` of which what is noted under `bits` is `wanted`."""
     if cap < 1:
-        return network.posts[:0]
-    which, created, mark, popularity = network.posts, network.created, marks.post, columns.posts.popularity
+        return np.empty(0, np.int64)
+    which, created, popularity = network.posts, network.created, columns.posts.popularity
     found, count = np.empty(len(which), np.int64), 0
     for at in range(len(which)):
         found[count] = at
-        count += created[at] <= login and mark[which[at]] & bits == wanted
+        count += created[at] <= login and bits_of(past.noted, which[at]) & bits == wanted
     found = found[:count]
-    posts = which[found]
     if count <= cap:
-        return posts
+        return found
     first = np.empty(count)
     for at in range(count):
-        first[at] = -popularity[posts[at]]
-    return _cut(posts, first, -created[found], columns.posts.names, cap)
+        first[at] = -popularity[which[found[at]]]
+    return found[picked(Keys(first, -created[found], which[found], columns.posts.names), cap)]
 
 
 @inner
-def trending(marks: Marks, rules: Rules, pool: Pool, wanted: int) -> NDArray[np.int32]:
+def trending(marks: Marks, past: Past, rules: Rules, pool: Pool, wanted: int) -> NDArray[np.int32]:
     """The first of the pool that exist by now, are by authors outside the network, and unseen; in the order given."""
     found, count = np.empty(max(min(wanted, pool.trending), 0), np.int32), 0
-    mark, near, now = marks.post, marks.near, rules.now
+    near, now = marks.near, rules.now
     for place in range(pool.trending):
         if count >= len(found):
             break
         post = pool.posts[place]
-        if pool.created[place] <= now and not near_bits(near, pool.author[place]) and not mark[post] & SEEN:
+        if pool.created[place] <= now and not near_bits(near, pool.author[place]) and not _seen(past, post):
             found[count] = post
             count += 1
     return found[:count]
@@ -126,7 +133,9 @@ def _liking(pool: Pool, cares: NDArray[np.float64], begin: int, end: int, into: 
 
 
 @inner
-def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.float64], room: int) -> NDArray[np.int32]:
+def interest(
+    columns: Columns, marks: Marks, past: Past, rules: Rules, cares: NDArray[np.float64], room: int
+) -> NDArray[np.int32]:
     """Of the pool, what matches the viewer's taste best, from beyond the network and unseen.
 
     The pool is in order of popularity, so the search ends where no liking could make up for what popularity lacks,
@@ -135,7 +144,7 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
     cap, pool, names = min(rules.interest_cap, room), columns.pool, columns.posts.names
     if cap < 1 or not len(cares):
         return pool.posts[:0]
-    mark, near, now, size = marks.post, marks.near, rules.now, 3 * cap + _STEP
+    near, now, size = marks.near, rules.now, 3 * cap + _STEP
     found, first, second = np.empty(size, np.int32), np.empty(size), np.empty(size)
     liking, hits = np.empty(_STEP), np.empty(_STEP, np.int64)
     most, least, count, cares = cares.max() * (1.0 + 1e-9), 0.0, 0, np.append(cares, 1.0)
@@ -153,9 +162,7 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
             post = pool.posts[place]
             found[count], first[count] = post, -(liking[place - begin] * pool.worth[place])
             second[count] = -pool.created[place]
-            count += (
-                (pool.created[place] <= now) & (near_bits(near, pool.author[place]) == 0) & (mark[post] & SEEN == 0)
-            )
+            count += (pool.created[place] <= now) & (near_bits(near, pool.author[place]) == 0) & (not _seen(past, post))
         if count > 3 * cap:
             kept = picked(Keys(first[:count], second[:count], found[:count], names), cap)
             found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
@@ -164,13 +171,34 @@ def interest(columns: Columns, marks: Marks, rules: Rules, cares: NDArray[np.flo
 
 
 @inner
-def _take(marks: Marks, gathered: Gathered, count: int, number: int, found: NDArray[np.int32]) -> int:
-    """Add what no earlier source named; how many there are then."""
+def _take(
+    network: Network,
+    taken: NDArray[np.bool_],
+    gathered: Gathered,
+    count: int,
+    number: int,
+    found: NDArray[np.int64],
+) -> int:
+    """Add those of the network, by position, that no earlier source named; how many there are then."""
     gathered.named[number] = len(found)
-    mark, posts, origin = marks.post, gathered.posts, gathered.origin
+    posts, origin = gathered.posts, gathered.origin
+    for at in found:
+        if not taken[at]:
+            taken[at] = True
+            posts[count], origin[count] = network.posts[at], number
+            count += 1
+    return count
+
+
+@inner
+def _take_beyond(taken: Table, gathered: Gathered, count: int, number: int, found: NDArray[np.int32]) -> int:
+    """The same of posts from beyond the network."""
+    gathered.named[number] = len(found)
+    posts, origin = gathered.posts, gathered.origin
     for post in found:
-        if not mark[post] & TAKEN:
-            mark[post] |= TAKEN
+        place = place_of(taken, post)
+        if taken.entries[place, 0] != post:
+            taken.entries[place, 0] = post
             posts[count], origin[count] = post, number
             count += 1
     return count
@@ -180,26 +208,26 @@ def _take(marks: Marks, gathered: Gathered, count: int, number: int, found: NDAr
 def gather(
     columns: Columns,
     marks: Marks,
+    past: Past,
     rules: Rules,
     network: Network,
     viewer: int,
     cares: NDArray[np.float64],
     login: float,
 ) -> Gathered:
-    """Candidates of all sources, at most `fetch_cap`. Leaves the marks of candidates to be cleared."""
-    cap = rules.fetch_cap
+    """Candidates of all sources, at most `fetch_cap`."""
+    cap, taken = rules.fetch_cap, np.zeros(len(network.posts), np.bool_)
     into = Gathered(np.empty(cap, np.int32), np.empty(cap, np.uint8), np.zeros(len(SOURCES), np.int64))
-    count = _take(marks, into, 0, 0, followed(columns, marks, rules, network, login, cap))
-    found = new_followee(columns, marks, rules, network, viewer, login, cap - count)
-    count = _take(marks, into, count, 1, found)
+    count = _take(network, taken, into, 0, 0, followed(columns, past, rules, network, login, cap))
+    found = new_followee(columns, past, rules, network, viewer, login, cap - count)
+    count = _take(network, taken, into, count, 1, found)
     room = max(0, cap - count - (rules.grown_cap + rules.interest_cap + rules.trending_cap))
-    count = _take(marks, into, count, 2, of_network(columns, marks, network, SEEN, 0, login, room))
+    count = _take(network, taken, into, count, 2, of_network(columns, past, network, SEEN, 0, login, room))
     room = min(rules.grown_cap, cap - count)
-    count = _take(marks, into, count, 3, of_network(columns, marks, network, GROWN, GROWN, np.inf, room))
-    count = _take(marks, into, count, 4, interest(columns, marks, rules, cares, cap - count))
+    count = _take(network, taken, into, count, 3, of_network(columns, past, network, GROWN, GROWN, np.inf, room))
+    liked = interest(columns, marks, past, rules, cares, cap - count)
+    beyond = table_for(len(liked) + rules.trending_cap)
+    count = _take_beyond(beyond, into, count, 4, liked)
     wanted = min(rules.trending_cap, cap - count)
-    count = _take(marks, into, count, 5, trending(marks, rules, columns.pool, wanted))
-    mark = marks.post
-    for post in into.posts[:count]:
-        mark[post] &= ~TAKEN & 255
+    count = _take_beyond(beyond, into, count, 5, trending(marks, past, rules, columns.pool, wanted))
     return Gathered(into.posts[:count], into.origin[:count], into.named)
