@@ -44,7 +44,7 @@ class _Scratch(threading.local):
 
     def drop(self) -> None:
         """This thread's go; its next marks are new and clean, those of other threads stay."""
-        self._marks = _marks(0, 0, 0)
+        self._marks = _marks(0, 0)
 
 
 def _marks(users: int, topics: int) -> Marks:
