@@ -6,7 +6,7 @@ import numpy as np
 from numba import uint32, uint64
 from numpy.typing import NDArray
 
-from feedgen.kernels.cards import topic_of
+from feedgen.kernels.cards import TOPICS, topic_of
 from feedgen.kernels.columns import Columns
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
@@ -190,10 +190,21 @@ def taste(
 
 @inner
 def match(columns: Columns, cares: NDArray[np.float64], which: NDArray[np.int32], into: NDArray[np.float64]) -> None:
-    """Mean of `cares` over the topics of each post; 1 for a post without topics."""
-    cards, topics = columns.cards.posts, columns.posts.topics
+    """Mean of `cares` over the topics of each post; 1 for a post without topics.
+
+    Each card gives three, of which those it has not stand as −1, and count nothing.
+    """
+    cards, further = columns.cards.posts, columns.posts.topics
+    padded, counts = np.empty(len(cares) + 1), np.empty(len(which), np.int32)
+    padded[0], padded[1:] = 0.0, cares
     for at in range(len(which)):
-        many, total = np.int64(cards[which[at]].topics), 0.0
-        for place in range(many):
-            total += cares[topic_of(cards, topics, which[at], place)]
-        into[at] = total / many if many else 1.0
+        card = cards[which[at]]
+        many = np.int32(card.topics)
+        first, second, third = np.int64(card.first_topic), np.int64(card.second_topic), np.int64(card.third_topic)
+        total = padded[uint64(first + 1)] + padded[uint64(second + 1)] + padded[uint64(third + 1)]
+        for place in range(TOPICS, many):
+            total += cares[further.values[further.starts[which[at]] + place]]
+        into[at], counts[at] = total, many
+    for at in range(len(which)):
+        many = counts[at]
+        into[at] = (into[at] + (many == 0)) / max(many, np.int32(1))
