@@ -52,6 +52,7 @@ def check(state: State, index: CardIndex) -> None:
         recent = slice(card["recent_at"], card["recent_at"] + card["recent"])
         own = state.posts.recent_of_all(np.array([user], np.int32))[0]
         assert state.posts.recent.values[recent].tolist() == own.tolist()
+        assert card["newest"] == (own[-1] if len(own) else -1)
         assert card["rate"] == epoch.author_rate[user]
         assert (card["log_rate"], card["log_followers"]) == (ln(epoch.author_rate)[user], ln1p(followers)[user])
 

@@ -55,11 +55,13 @@ USER: Final = np.dtype(
         ("log_followers", np.float64),
         ("recent", np.int32),
         ("followees", np.int32),
+        ("newest", np.int32),
         ("form", np.uint8),
     ],
     align=True,
 )
-"""`recent_at`, `recent`: where the user's posts begin in Posts.recent, and how many there are; `followees_at`,
+"""`recent_at`, `recent`: where the user's posts begin in Posts.recent, and how many there are; `newest`: the last of
+them, or −1, so that nothing need be read of the lists of those, the most, who have one or none. `followees_at`,
 `followees`: the same of whom the user follows. `rate`: Epoch.author_rate, and its logarithm; `log_followers`: the
 logarithm of 1 + followers. `code`, `form`: the id, see codes."""
 
@@ -146,6 +148,7 @@ def write_users(parts: UserParts, named: int, cards: NDArray[Any]) -> None:
         card = cards[user]
         card.rate, card.log_rate, card.log_followers = parts.rate[user], parts.log_rate[user], parts.log_followers[user]
         card.recent_at, card.recent = _span(parts.recent, user)
+        card.newest = parts.recent.values[card.recent_at + card.recent - 1] if card.recent else np.int32(-1)
         card.followees_at, card.followees = _span(parts.followees, user)
         if user >= named:
             card.code, card.form = code_of(names.data, names.bounds[user], names.bounds[user + 1])

@@ -41,11 +41,7 @@ def _faded(weight: float, left: NDArray[np.float64], age: int) -> int:
 def _authors_of(columns: Columns, posts: NDArray[np.int32]) -> _Authors:
     author_of, slot_of, cards = np.empty(len(posts), np.int32), np.empty(len(posts), np.int32), columns.cards.posts
     for at in range(len(posts)):
-        card = cards[posts[at]]
-        author_of[at] = card.author
-        prefetch(columns.engagements, card.engaged_at)  # for talk.network_row
-        prefetch(columns.engagements, card.engaged_at + card.engagements - 1)
-        prefetch(columns.posts.talk, posts[at])
+        author_of[at] = cards[posts[at]].author
     authors, slots = numbered(author_of, slot_of)
     return _Authors(authors, slot_of, slots)
 
@@ -172,6 +168,7 @@ def mark_beyond_rate(columns: Columns, rules: Rules, posts: NDArray[np.int32], d
     cards, users, rate = columns.cards.posts, columns.cards.users, rules.posts_per_day
     for at in range(len(posts)):
         card = cards[posts[at]]
+        prefetch(columns.engagements, card.engaged_at + card.engagements - 1)  # for talk.network_row
         author = users[card.author]
         damped[at] = False
         if author.recent > rate:

@@ -9,6 +9,7 @@ from feedgen.kernels.cards import DELETED, SENSITIVE, WITHHELD
 from feedgen.kernels.columns import Columns, Rules, Viewers
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import GROWN, Marks, Past, bits_of, near_bits
+from feedgen.prefetch import prefetch
 from feedgen.state.attributes import NONE
 from feedgen.state.lists import list_of
 
@@ -54,16 +55,17 @@ def keep(
     minor = viewers.age_known[row] and age < rules.adult_age
     fit = _Fit(viewer, age, minor, viewers.language[row], rules.common_language)
     barred, hidden = list_of(columns.people.barred, viewer), list_of(columns.people.hidden, viewer)
-    cards, near, kept = columns.cards.posts, marks.near, np.empty(len(posts), np.bool_)
+    cards, near, kept, noted = columns.cards.posts, marks.near, np.empty(len(posts), np.bool_), past.noted
     for at in range(len(posts)):
         post = posts[at]
+        prefetch(columns.engagements, cards[post].engaged_at)  # for talk.network_row
         by = _unfit(near, fit, cards[post])
         if by == KEPT:
             if len(barred) and cards[post].author in barred:
                 by = 6
             elif len(hidden) and post in hidden:
                 by = 7
-            elif 0 < bits_of(past.noted, post) < GROWN:
+            elif 0 < bits_of(noted, post) < GROWN:
                 by = 8
         kept[at] = by == KEPT
         if by != KEPT:

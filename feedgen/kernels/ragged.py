@@ -7,7 +7,6 @@ from numba import uint32, uint64
 from numpy.typing import NDArray
 
 from feedgen.kernels.compiled import inner
-from feedgen.prefetch import prefetch
 
 
 @inner
@@ -23,7 +22,6 @@ def flat(
     shift, behind = np.empty(len(starts), np.int64), np.empty(len(starts), np.uint64)
     count = 0
     for at in range(len(starts)):
-        prefetch(values, starts[at])
         shift[at] = starts[at] - count
         count += counts[at]
         behind[at] = count

@@ -33,7 +33,7 @@ def place_of(table: Table, key: int) -> int:
     entries = table.entries
     last = np.uint64(len(entries) - 1)
     place = (np.uint64(key) * _FACTOR >> _SHIFT) & last
-    while entries[place, 0] != key and entries[place, 0] != _FREE:
+    while (entries[place, 0] != key) & (entries[place, 0] != _FREE):  # one branch, which is seldom taken
         place = (place + np.uint64(1)) & last
     return place
 
@@ -41,8 +41,9 @@ def place_of(table: Table, key: int) -> int:
 @inner
 def value_of(table: Table, key: int, otherwise: int) -> int:
     """What stands with the key. O(1)."""
-    place = place_of(table, key)
-    return np.int64(table.entries[place, 1]) if table.entries[place, 0] == key else otherwise
+    entry = table.entries[place_of(table, key)]
+    value = np.int64(entry[1])
+    return value if entry[0] == key else otherwise
 
 
 @inner

@@ -12,7 +12,6 @@ from feedgen.kernels.exact import signed_ln1p
 from feedgen.kernels.marks import NEAR, near_bits
 from feedgen.kernels.ragged import flat
 from feedgen.kernels.rows import engagements_with
-from feedgen.prefetch import prefetch
 from feedgen.state.engagement import AGAINST, BACK, HOUR_MASK, KIND_MASK, POST_SHIFT, UNIT, WINDOWS
 
 _DAY_HOURS: Final = WINDOWS["1d"]
@@ -76,8 +75,6 @@ def network_row(
     cards, starts, counts = columns.cards.posts, np.empty(len(posts), np.int64), np.empty(len(posts), np.int32)
     for at in range(len(posts)):
         card = cards[posts[at]]
-        prefetch(columns.engagements, card.engaged_at)
-        prefetch(columns.engagements, card.engaged_at + card.engagements - 1)  # the lists lie on a line or two
         starts[at], counts[at] = card.engaged_at, card.engagements
     values, place = flat(starts, counts, columns.engagements)
     count = 0

@@ -11,6 +11,7 @@ from feedgen.kernels.columns import Columns
 from feedgen.kernels.compiled import inner
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
+from feedgen.prefetch import prefetch
 from feedgen.selection.taste import GRID, PRIOR, ROUNDS, SETTLED, SMOOTH, UNDECIDED, WRITTEN
 from feedgen.state.attributes import TOPICS_MAX
 
@@ -57,6 +58,7 @@ def _tally(columns: Columns, marks: Marks, network: Network) -> _Votes:
     count, known, number, before = 0, np.int32(1), -1, np.int64(-1)
     for at in range(len(which)):
         card = cards[which[at]]
+        prefetch(columns.posts.talk, which[at])  # for talk.talk_rows
         many = np.int64(card.topics)
         for place in range(0, many, 2):
             if place == 0:
