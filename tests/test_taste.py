@@ -13,6 +13,7 @@ from feedgen import config
 from feedgen.kernels.columns import Columns
 from feedgen.kernels.marks import Marks, Past
 from feedgen.kernels.network import Network
+from feedgen.kernels.tables import Table
 from feedgen.kernels.taste import match, taste
 from feedgen.selection.taste import Offered
 from feedgen.selection.taste import match as plain_match
@@ -69,7 +70,7 @@ def test_the_kernel_has_the_bits_of_the_twin(
     found, (columns, marks) = np.arange(count, dtype=np.int32), _parts(story)
     written, viewed, favoured = _chosen(wrote, count), _chosen(saw, count), _chosen(liked, count)
     network = Network(found, story.state.posts.created[found], owner)
-    past = Past(viewed, np.zeros(len(viewed), np.int64), favoured)
+    past = Past(viewed, np.zeros(len(viewed), np.int64), favoured, Table(np.full((16, 2), -1, np.int32)))
     cares, matched = _tasted(columns, marks, network, written, _FOLLOWEES, past, found)
     offered = Offered(found, owner.astype(np.int64), _FOLLOWEES)
     exposed: NDArray[Any] = viewed if len(viewed) else found
