@@ -13,7 +13,7 @@ _FREE = -1
 
 
 class Table(NamedTuple):
-    """`entries`: int32 (a power of two, 2), a key (0 or more, or −1 where it is free) and its value."""
+    """`entries`: int32 (a power of two, 2): a key, 0 or more, and its value; both −1 where it is free."""
 
     entries: NDArray[np.int32]
 
