@@ -136,7 +136,7 @@ def _endless(value: Any) -> bool:
 
 
 def _later(value: Any, now: float) -> bool:
-    """Whether `value` is a time after `now` (s, UTC), or a text of one, as SQLite has them; without a zone it is UTC."""
+    """Whether `value` is a time after `now` (s, UTC), or a text of one, as SQLite has; without a zone it is UTC."""
     if isinstance(value, str) and _DAY.match(value):
         with suppress(ValueError):
             value = datetime.fromisoformat(value)
