@@ -5,6 +5,7 @@ an unknown key, a wrong type or an impossible value stops the start with the key
 """
 
 import re
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -283,6 +284,10 @@ class Moment(Cell, frozen=True, kw_only=True):
         Cell.__post_init__(self)
         if self.format not in {"iso", "s", "ms"} and "%" not in self.format:
             raise ValueError(f"`format` {self.format!r} is none of iso, s, ms, nor of the kind '%d.%m.%Y %H:%M'")
+        try:
+            datetime.strptime(datetime(2000, 1, 1, tzinfo=UTC).strftime(self.format), self.format)
+        except (ValueError, re.error) as error:
+            raise ValueError(f"`format` {self.format!r} cannot be read: {error}") from None
         if self.zone is UNSET:
             return
         try:

@@ -124,11 +124,14 @@ def is_full(error: BaseException) -> bool:
 
 
 def drop_unfinished(folder: Path) -> None:
-    """Remove files and folders that processes left which ended while they wrote `beside`. Raises OSError."""
+    """Remove files and folders that processes left which ended while they wrote `beside`.
+
+    What cannot be opened, locked (NFS locks no file that is open to be read only) or removed stays.
+    """
     for path in folder.glob(f".*{WRITING}"):
         if not path.name.removesuffix(WRITING).rpartition(".")[2].isdecimal():
             continue
-        with suppress(FileNotFoundError, BlockingIOError), closing(Taken(path, os.O_RDONLY, wait=False)):
+        with suppress(OSError), closing(Taken(path, os.O_RDONLY, wait=False)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

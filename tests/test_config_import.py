@@ -37,6 +37,8 @@ def test_short_and_long_forms() -> None:
             "{type: post, ts: {column: a, format: us}, actor: b, object: c}",
             "`import.mappings.po.sts.ts`: `format` 'us' is none",
         ),
+        ("{type: post, ts: {column: a, format: '%d.%d.%Y'}, actor: b, object: c}", "'%d.%d.%Y' cannot be read"),
+        ("{type: post, ts: {column: a, format: '%Q'}, actor: b, object: c}", "`format` '%Q' cannot be read"),
         ("{type: post, ts: {}, actor: b, object: c}", "`import.mappings.po.sts.ts`: one of `column` and `value`"),
         ("{type: post, ts: a, actor: {column: b, value: 5}, object: c}", "`import.mappings.po.sts.actor`: one of"),
         ("{type: post, ts: a, actor: {value: b, prefix: u}, object: c}", "`import.mappings.po.sts.actor`: `values`,"),

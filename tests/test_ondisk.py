@@ -1,5 +1,6 @@
 """Files whole or not at all: whoever fails inside, is killed, or finds what a process before left."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -70,6 +71,23 @@ def test_what_was_left_by_a_killed_process_is_dropped_and_nothing_else(tmp_path:
     process.stdout.close()
     drop_unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == others
+
+
+def test_what_cannot_be_locked_stays_and_keeps_nobody_from_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, really = tmp_path / f".file.1{WRITING}", fcntl.flock
+    left.touch()
+
+    def flock(opened: int, how: int) -> None:
+        if os.path.samestat(os.fstat(opened), left.stat()):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        really(opened, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with whole_folder(tmp_path / "folder") as folder:
+        put(folder / "part", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {left.name, "folder"}
 
 
 def test_a_folder_takes_its_name_at_the_end_and_what_fails_inside_leaves_nothing(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def _typed(key: str, value: Any, spec: type[msgspec.Struct]) -> Any:
     A float may be one only because a column has gaps; a list may have gaps itself; of a date of birth the year counts.
     """
     wanted, heart = _wanted(spec, key)
+    value = [_whole(item) for item in value] if isinstance(value, list) else _whole(value)
     if get_origin(heart) is list:
         value = _listed(key, value)
     elif key == "birth_year" and isinstance(value, str) and _DAY.match(value):
@@ -115,6 +116,10 @@ def _typed(key: str, value: Any, spec: type[msgspec.Struct]) -> Any:
         elif get_origin(heart) is list and isinstance(value, str):
             hint = "; `split` makes a list of a text"
         raise BadEvent(f"`attrs.{key}`: {events.reason_of(error)}, in {value!r:.40}{hint}") from None
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _listed(key: str, value: Any) -> Any:

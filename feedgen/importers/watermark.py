@@ -1,7 +1,9 @@
 """How far a query has been read: the greatest value of its watermark column, and the query for what came since."""
 
+import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +18,7 @@ from feedgen.importers.mapping import Row
 # What SQLAlchemy would take for a parameter, other than :since; in somebody's query it is part of a text.
 _COLON_WORD: Final = re.compile(r"(?<![:\w\\]):(?!since\b)(?=\w+(?!:))")
 _SINCE: Final = re.compile(r"(?<![:\w\\]):since\b")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 _KINDS: Final[dict[str, Any]] = {
     "datetime": datetime.fromisoformat,
@@ -40,7 +43,9 @@ class Watermark:
         """
         self._kinds = _KINDS if texts else _KINDS.keys() - {"str"}
         self._query = query
-        self._before = self._high = None if kept is None else _unwritten(kept)
+        before = None if kept is None else _unwritten(kept)
+        # Versions before kept endless ones, which hide every row: then all is read again.
+        self._before = self._high = None if before is None or _endless(before) else before
         self._index: int | None = None
         self.path = path
 
@@ -111,7 +116,7 @@ class Watermark:
             self._high = value
 
     def _above(self, value: Any) -> bool:
-        return value not in _INFINITE and (self._high is None or value > self._high)
+        return not _endless(value) and (self._high is None or value > self._high)
 
     def written(self) -> str | None:
         """The watermark as text, to be kept once all rows seen are on disk. None: nothing has been seen yet."""
@@ -123,8 +128,18 @@ def _unwritten(kept: str) -> Any:
     return _KINDS[kind](value)
 
 
+def _endless(value: Any) -> bool:
+    """Whether it is infinite or NaN, so that no later value could be above it."""
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return not math.isfinite(value) if isinstance(value, float) else value in _INFINITE
+
+
 def _later(value: Any, now: float) -> bool:
-    """Whether `value` is a time after `now` (s, UTC); one without a zone is UTC."""
+    """Whether `value` is a time after `now` (s, UTC), or a text of one, as SQLite has; without a zone it is UTC."""
+    if isinstance(value, str) and _DAY.match(value):
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() > now
     return isinstance(value, date) and value > datetime.fromtimestamp(now, UTC).date()

@@ -53,13 +53,13 @@ def drop_work(dump: Path) -> None:
 def _need_place(dump: Path, folder: Path) -> None:
     if dump.exists() and not dump.is_file():
         raise ForefeedError(f"{dump} is no file that a dump could take the place of; name another --dump")
-    if folder.exists() and not _own(folder):
+    if (folder.exists() or folder.is_symlink()) and not _own(folder):
         raise ForefeedError(f"{folder} is in the way and was not made by a replay; move it, or name another --dump")
 
 
 def _own(folder: Path) -> bool:
     """Versions before had no lock, but records of what was done."""
-    if folder.exists() and not folder.is_dir():
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():  # a file, or a link to nowhere
         return False
     with suppress(FileNotFoundError):
         return (folder / _LOCK).exists() or any(folder.rglob(f"*{DONE}")) or not any(folder.iterdir())

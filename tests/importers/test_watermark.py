@@ -1,7 +1,10 @@
 """How far a query has been read: what moves the watermark, and what must not."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +20,10 @@ ZONED = st.builds(
 INFINITE = st.sampled_from([datetime.min, datetime.max])
 
 
-def after(values: list[datetime] | list[date]) -> str | None:
+def after(values: list[Any], kept: str | None = None) -> str | None:
     """What is kept after rows with these watermarks, each an event of a second before now."""
     query = Query(query="SELECT at", type="login", ts="at", actor="at", watermark="at")
-    mark = Watermark(query, None, "import.sql.x.queries.y", texts=False)
+    mark = Watermark(query, kept, "import.sql.x.queries.y", texts=True)
     mark.find(["at"], "the table")
     for value in values:
         mark.see((value,))
@@ -38,3 +41,19 @@ def test_times_without_a_zone_and_days() -> None:
     naive = MOMENT.replace(tzinfo=None)
     assert after([datetime.max, naive, naive + timedelta(hours=1), datetime.min]) == f"datetime:{naive}"
     assert after([date.max, MOMENT.date(), MOMENT.date() + timedelta(days=1)]) == f"date:{MOMENT.date()}"
+
+
+@pytest.mark.parametrize("endless", [float("inf"), float("nan"), Decimal("Infinity"), Decimal("NaN"), Decimal("sNaN")])
+def test_what_no_number_is_above_moves_nothing(endless: float | Decimal) -> None:
+    one = type(endless)(1)
+    written = f"{type(one).__name__}:{one}"
+    assert after([endless, one, endless]) == written
+    assert after([endless]) is None
+    assert after([one], kept=f"{type(endless).__name__}:{endless}") == written
+
+
+def test_texts_of_times_to_come_move_nothing() -> None:
+    naive = MOMENT.replace(tzinfo=None)
+    texts = [str(naive), str(naive + timedelta(hours=1)), "2099-01-01", "2099-01-01T00:00:00+02:00"]
+    assert after(texts) == f"str:{naive}"
+    assert after(["a", "2099-13-01", "b"]) == "str:b"

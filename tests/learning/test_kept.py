@@ -144,6 +144,12 @@ def test_a_folder_of_work_removed_as_another_takes_its_lock_is_not_worked_in(
             pass
 
 
+def test_a_link_to_nowhere_is_in_the_way(tmp_path: Path) -> None:
+    work_of(tmp_path / "d").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ForefeedError, match="is in the way"), at_work(tmp_path / "d", print):
+        pass
+
+
 def test_who_fails_after_the_dump_was_whole_leaves_the_folder_of_the_next_alone(tmp_path: Path) -> None:
     dump = tmp_path / "d"
     with ExitStack() as next_one:
