@@ -226,7 +226,7 @@ def gather(
     room = min(rules.grown_cap, cap - count)
     count = _take(network, taken, into, count, 3, of_network(columns, past, network, GROWN, GROWN, np.inf, room))
     liked = interest(columns, marks, past, rules, cares, cap - count)
-    beyond = table_for(len(liked) + rules.trending_cap)
+    beyond = table_for(len(liked) + min(rules.trending_cap, columns.pool.trending))
     count = _take_beyond(beyond, into, count, 4, liked)
     wanted = min(rules.trending_cap, cap - count)
     count = _take_beyond(beyond, into, count, 5, trending(marks, past, rules, columns.pool, wanted))
