@@ -107,7 +107,8 @@ class Watermark:
         """That row became an event of the time `ts`: later imports begin no earlier than there. O(1). Both s, UTC.
 
         A row of the future moves nothing, for it would hide those that come before it; it is read again until its time
-        has come. So does one that was refused, as a broken row is often one of the future.
+        has come, or until another row has moved the watermark past it. Nor does one that was refused move it, as a
+        broken row is often one of the future.
         """
         if self._index is None or ts > now:
             return
