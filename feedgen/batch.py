@@ -24,6 +24,7 @@ from feedgen.kernels.mixing import Mixing, mix
 from feedgen.kernels.scoring import Picked
 from feedgen.kernels.selecting import Tally
 from feedgen.kernels.sources import SOURCES
+from feedgen.kernels.watch import STAGES
 from feedgen.models.ranker import LineUp, Ranker
 from feedgen.selection.context import ViewerContext
 from feedgen.selection.epoch import Epoch, epoch_of
@@ -43,6 +44,15 @@ class Room(NamedTuple):
     picked: Picked
     packed: packing.Packed
     arena: NDArray[np.uint8]
+
+
+class Made(NamedTuple):
+    """Of a batch: a feed each, or the error of one that failed. `counted`: see Pipeline.counted; `took_ns`: by stage,
+    of the one viewer who was timed."""
+
+    feeds: list[Bulk | Exception]
+    counted: dict[str, int]
+    took_ns: dict[str, int]
 
 
 class Scratch(threading.local):
@@ -88,11 +98,8 @@ class BatchMaker:
         self._context = context
         self._scratch = Scratch()
 
-    def make(
-        self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float
-    ) -> tuple[list[Bulk | Exception], dict[str, int]]:
-        """A feed each, the error for one that failed, and what was counted (Pipeline.counted). Raises ValueError for
-        more than `AT_ONCE` viewers."""
+    def make(self, viewers: NDArray[np.int64], line_up: LineUp, epoch: Epoch, now: float) -> Made:
+        """Raises ValueError for more than `AT_ONCE` viewers."""
         if len(viewers) > AT_ONCE:
             raise ValueError(f"{len(viewers)} viewers at once; {AT_ONCE} at most")
         settings, staged = self._settings, line_up.staged
@@ -104,12 +111,14 @@ class BatchMaker:
             if staged:
                 tally = chooser.choose(viewers, heads, epoch, now, room.picked)
                 self._rescore(line_up, viewers, room.picked, now)
-                arena = mix(chooser.source(epoch), mixing, room.picked, words, viewers, room.arena, room.packed)
+                source, into = chooser.source(epoch), room.packed
+                arena = mix(source, mixing, room.picked, words, viewers, room.arena, into, tally.took)
             else:
                 chosen, tally = chooser.parts(viewers, heads, epoch, now, settings.feed.items), empty_tally()
                 arena = generate(*chosen, mixing, words, room.picked, tally, room.arena, room.packed)
         self._scratch.keep(arena, staged=staged)
-        return self._bulks(generation, len(viewers), room.packed, arena), _counted(tally)
+        took = dict(zip(STAGES, tally.took.tolist(), strict=False))
+        return Made(self._bulks(generation, len(viewers), room.packed, arena), _counted(tally), took)
 
     def _bulks(
         self, generation: Generation, viewers: int, packed: packing.Packed, arena: NDArray[np.uint8]

@@ -21,6 +21,7 @@ from feedgen.kernels.scoring import Picked, Scoring
 from feedgen.kernels.selecting import Tally, select
 from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.taste import WIDTH
+from feedgen.kernels.watch import STAGES
 from feedgen.layout import columns_of, rules_of
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads
@@ -53,7 +54,7 @@ def _marks(users: int, topics: int) -> Marks:
 
 def empty_tally() -> Tally:
     """Nothing counted yet."""
-    return Tally(np.zeros(len(SOURCES), np.int64), np.zeros(len(FILTERS), np.int64), np.zeros(2, np.int64))
+    return Tally(*(np.zeros(count, np.int64) for count in (len(SOURCES), len(FILTERS), 2, len(STAGES) + 1)))
 
 
 def empty_picked(viewers: int, items: int, featured: int) -> Picked:

@@ -17,6 +17,7 @@ from feedgen.choosing import Chooser
 from feedgen.config import Settings
 from feedgen.diversity import Diverse, Diversifier
 from feedgen.feed.record import Bulk, FeedItem, Generation, bulk_of_columns
+from feedgen.kernels.watch import STAGES
 from feedgen.models.ranker import LineUp, Ranker
 from feedgen.ranking.features import FeatureMaker
 from feedgen.ranking.heads import Heads
@@ -129,6 +130,8 @@ class Pipeline:
         names += [f"filter_{name}" for name in (TWICE, *(rule.name for rule in self.filters))]
         self.counted: Counter[str] = Counter(dict.fromkeys([*names, "spam_damped"], 0))
         """Candidates by source, removals by filter, and candidates damped as spam, over all feeds generated so far."""
+        self._took_ns: Counter[str] = Counter(dict.fromkeys(STAGES, 0))
+        self._timed = 0
         self._epochs = Epochs(state, self._window_s, self._items)
 
     def generate(self, viewers: Sequence[str], now: float) -> list[Bulk | Exception | None]:
@@ -148,14 +151,21 @@ class Pipeline:
     def _batch(self, viewers: list[int], line_up: LineUp, now: float) -> Sequence[Bulk | Exception]:
         """A feed each, or its error: where a batch fails, each is tried alone."""
         try:
-            made, counted = self._batches.make(np.array(viewers), line_up, self._epoch_at(now), now)
+            made = self._batches.make(np.array(viewers), line_up, self._epoch_at(now), now)
         except Exception as error:
             if len(viewers) == 1:
                 return [error]
             return [self._batch([viewer], line_up, now)[0] for viewer in viewers]
         with self._counted_lock:
-            self.counted.update(counted)
-        return made
+            self.counted.update(made.counted)
+            self._took_ns.update(made.took_ns)
+            self._timed += 1
+        return made.feeds
+
+    def stage_times(self) -> tuple[int, dict[str, float]]:
+        """How many viewers were timed so far, one of each batch, and how long each stage took for all of them (s)."""
+        with self._counted_lock:
+            return self._timed, {stage: took / 1e9 for stage, took in self._took_ns.items()}
 
     def shortlist(self, viewer: int, now: float) -> Shortlist:
         """The viewer's feed at `now`, by dense index, with what it was chosen from: `rank` by the kernels."""

@@ -63,6 +63,7 @@ class _Network:
 
     def __init__(self, extent: Extent) -> None:
         self.extent = extent
+        self.pipelines: dict[str, Pipeline] = {}
         self.callers: dict[str, Caller] = {}
         self.absent: dict[str, str] = {}
         self.about: dict[str, dict[str, float]] = {}
@@ -126,6 +127,7 @@ def _make(network: _Network, plan: Plan, stack: ExitStack, tell: Callable[[str],
         say("growing the trees of stage two")
         pipelines["trees"] = Pipeline(state, Settings())
         sizes["trees"] = rank_by_trees(pipelines["trees"], state, Settings(), plan.seed)
+    network.pipelines = pipelines
     network.callers = {name: ours(pipeline, plan.batch) for name, pipeline in pipelines.items()} | peers
     network.about = {name: {**sizes, **_per_feed(pipeline, viewers)} for name, pipeline in pipelines.items()}
     _warm(network, say)
@@ -211,4 +213,7 @@ def _figures(network: _Network) -> dict[str, Any]:
     told: dict[str, Any] = {name: {"skipped": reason} for name, reason in network.absent.items()}
     for name, speeds in network.speeds.items():
         told[name] = {**figures(speeds, network.speeds[OURS]), **network.about[name]}
+    for name, pipeline in network.pipelines.items():
+        viewers, took = pipeline.stage_times()
+        told[name]["stages_us"] = {stage: round(took_s / viewers * 1e6, 1) for stage, took_s in took.items()}
     return {"viewers": extent.viewers, "follows": extent.follows, "posts": extent.posts, **told}

@@ -8,11 +8,12 @@ _CALLERS: Final = ("ours", "ships", "trees", "sql", "redis")
 
 
 def table(result: dict[str, Any]) -> str:
-    """A line for each size and caller: medians of the rounds, growth from the first size; then who is missing."""
+    """A line for each size and caller: medians of the rounds, growth from the first size. Then who is missing, and what
+    each stage of ours takes."""
     head = _FORM.format(
         "viewers", "who", "feeds/s", "least-greatest", "CPU us", "caller+server", "times", "grown (least)"
     )
-    return "\n".join([head, *_lines(result), *_missing(result)]) + "\n"
+    return "\n".join([head, *_lines(result), *_missing(result), *_stages(result)]) + "\n"
 
 
 def _lines(result: dict[str, Any]) -> Iterator[str]:
@@ -32,6 +33,21 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
                     f"{found['ours_times_this']:,.1f}" if "ours_times_this" in found else "1",
                     f"{grown['median'][place]:.2f} ({grown['least'][place]:.2f})" if grown else "",
                 )
+
+
+def _stages(result: dict[str, Any]) -> Iterator[str]:
+    """What each stage of ours takes, µs a feed: a column for each size of each caller."""
+    found = [
+        (f"{name} {size['viewers']:,}", size[name]["stages_us"])
+        for name in _CALLERS
+        for size in result["sizes"]
+        if "stages_us" in size.get(name, {})
+    ]
+    if found:
+        yield ""
+        yield f"{'us a feed':<20}" + "".join(f"{who:>16}" for who, _ in found)
+        for stage in found[0][1]:
+            yield f"{stage:<20}" + "".join(f"{took[stage]:>16.1f}" for _, took in found)
 
 
 def _missing(result: dict[str, Any]) -> Iterator[str]:

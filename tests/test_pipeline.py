@@ -1,6 +1,7 @@
 """The pipeline: equal to its plain twin, and the same to the byte whoever asks in whatever batches."""
 
 import json
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from feedgen.batch import AT_ONCE
 from feedgen.config import Settings
 from feedgen.events import Event
 from feedgen.explaining import FeedExplainer
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk, encode_bulk
+from feedgen.kernels.watch import STAGES
+from feedgen.models.ranker import LineUp
 from feedgen.pipeline import Pipeline
 from feedgen.ranking.features import FEATURES
 from feedgen.ranking.heads import Heads
@@ -166,3 +170,20 @@ def test_candidates_and_removals_are_counted_by_name() -> None:
     counted = story.pipeline.counted
     assert (counted["source_followed"], counted["filter_hidden"], counted["filter_deleted"]) == (4, 2, 0)
     assert counted["filter_seen"] == 0
+
+
+@pytest.mark.parametrize("line_up", [LineUp(), LineUp(missing=True)], ids=["one stage", "two"])
+def test_of_each_batch_one_viewer_is_timed_stage_by_stage(line_up: LineUp) -> None:
+    story, people = Story(), [f"v{number}" for number in range(AT_ONCE + 1)]
+    for person in people:
+        story.tell(person, "follow", "ann", days=9)
+    story.tell("ann", "post", "p", days=1)
+    story.pipeline.ranker.line_up = line_up
+    began = time.monotonic()
+    story.pipeline.generate(people, NOW)
+    passed = time.monotonic() - began
+    timed, took_s = story.pipeline.stage_times()
+    assert timed == 2
+    assert tuple(took_s) == STAGES
+    assert min(took_s.values()) > 0
+    assert sum(took_s.values()) < passed

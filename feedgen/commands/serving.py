@@ -17,7 +17,7 @@ from cacheserver.warmup import warm
 from feedgen.clock import DomainClock
 from feedgen.commands.console import Reporter
 from feedgen.commands.engine import Engine, nothing_new, open_engine
-from feedgen.commands.foreseen import families
+from feedgen.commands.exposed import exposed
 from feedgen.commands.retraining import Retraining
 from feedgen.config import Settings
 from feedgen.eventlog import holds_log
@@ -107,7 +107,7 @@ async def serving(
         expected=engine.dispatcher,
         ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
         gauges=gauges_of(engine, retraining),
-        families=lambda: families(engine),
+        families=lambda: exposed(engine),
     )
     await engine.trending.write()
     await warm(residency, engine.store, engine.state.by_last_activity(), settings.feed.items)

@@ -14,6 +14,7 @@ from feedgen.kernels.network import Network
 from feedgen.kernels.tables import Table, numbered, value_of
 from feedgen.kernels.talk import network_row, talk_rows
 from feedgen.kernels.taste import match
+from feedgen.kernels.watch import OF_AUTHORS, OF_ENGAGEMENT, OF_POSTS, lap
 from feedgen.prefetch import prefetch
 from feedgen.ranking.features import FEATURES
 from feedgen.selection.epoch import PRIOR_VIEWS
@@ -123,10 +124,8 @@ def _author_rows(
 
 
 @inner
-def _post_rows(
-    columns: Columns, marks: Marks, rules: Rules, viewer: int, posts: NDArray[np.int32], rows: NDArray[np.float64]
-) -> None:
-    """freshness, recency, post_rate, engagement, momentum, network."""
+def _post_rows(columns: Columns, rules: Rules, posts: NDArray[np.int32], rows: NDArray[np.float64]) -> None:
+    """freshness, recency, post_rate, engagement, momentum."""
     cards, users, now = columns.cards.posts, columns.cards.users, rules.now
     fresh_s, recent_s, count = rules.fresh_s, rules.recent_s, len(posts)
     for at in range(count):
@@ -139,7 +138,6 @@ def _post_rows(
         rows[0, at], rows[1, at] = -ln(1.0 + rows[0, at]), -ln(1.0 + rows[1, at])
         rows[9, at] = ln(rows[9, at])
     talk_rows(columns, posts, rows[12], rows[13])
-    network_row(columns, marks.near, viewer, posts, rows[14])
 
 
 @inner
@@ -153,13 +151,20 @@ def fill(
     cares: NDArray[np.float64],
     posts: NDArray[np.int32],
     rows: NDArray[np.float64],
+    took: NDArray[np.int64],
+    watched: bool,
 ) -> None:
     """`rows`, shape (ROWS, posts), by FEATURES. O(posts + their engagements + what the viewer did and saw)."""
     _author_rows(columns, marks, viewer, network, past, _authors_of(columns, posts), rows)
-    _post_rows(columns, marks, rules, viewer, posts, rows)
+    lap(took, watched, OF_AUTHORS)
+    _post_rows(columns, rules, posts, rows)
+    lap(took, watched, OF_POSTS)
+    network_row(columns, marks.near, viewer, posts, rows[14])
+    lap(took, watched, OF_ENGAGEMENT)
     match(columns, cares, posts, rows[8])
     for at in range(len(posts)):
         rows[8, at] = ln(1.0 + rows[8, at])
+    lap(took, watched, OF_POSTS)
 
 
 @inner

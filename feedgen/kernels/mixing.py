@@ -11,6 +11,7 @@ from feedgen.kernels.packing import Feed, Packed, Source, pack
 from feedgen.kernels.picking import Keys, arranged
 from feedgen.kernels.scoring import Picked, by_rank
 from feedgen.kernels.tables import numbered
+from feedgen.kernels.watch import OF_DIVERSITY, OF_PACKING, begin, lap, timed
 from feedgen.state.symbols import Names
 
 _FIRST_SHIFT, _FIRST_FACTOR = MIX[0]
@@ -227,14 +228,19 @@ def mix(
     viewers: NDArray[np.int64],
     arena: NDArray[np.uint8],
     into: Packed,
+    took: NDArray[np.int64],
 ) -> NDArray[np.uint8]:
     """The records of what is `picked`, in the order of its scores as they are now: stage two may have changed them.
 
-    `lead`: see feedgen.diversity.seeds. Fills `into`, whose parts stand in the arena: this one, or the larger one that
-    is returned. O(items) a viewer.
+    `lead`: see feedgen.diversity.seeds; `took`: see watch.begin. Fills `into`, whose parts stand in the arena: this
+    one, or the larger one that is returned. O(items) a viewer.
     """
     used = 0
     for row in range(len(viewers)):
+        watched = timed(row, len(viewers))
+        begin(took, watched)
         feed = mix_one(source, mixing, picked, row, seeds(lead, source.people, viewers[row]))
+        lap(took, watched, OF_DIVERSITY)
         arena, used = pack(source, feed, row, arena, used, into)
+        lap(took, watched, OF_PACKING)
     return arena

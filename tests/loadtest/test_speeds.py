@@ -51,3 +51,13 @@ def test_the_table_has_a_line_for_each_size_and_caller_and_says_who_is_missing()
     assert lines[3].split() == ["100,000", "ours", "5,000", "4,000-6,000", "150", "1", "1.25", "(1.30)"]
     assert lines[4].split() == ["100,000", "sql", "500", "4,000-6,000", "2,000", "150+1,850", "10.0"]
     assert [line.split(maxsplit=2)[2] for line in lines[5:]] == ["left out: not asked for", "left out: needs 9 GB"]
+
+
+def test_the_table_has_a_line_for_each_stage() -> None:
+    sizes = [
+        {"viewers": 10_000, "ours": {"stages_us": {"marks": 1.26, "heads": 20.0}}},
+        {"viewers": 100_000, "ours": {"stages_us": {"marks": 2.5, "heads": 30.0}}, "sql": {}},
+    ]
+    head, *stages = (line.split() for line in table({"sizes": sizes, "growth": {}}).splitlines()[2:])
+    assert head == ["us", "a", "feed", "ours", "10,000", "ours", "100,000"]
+    assert stages == [["marks", "1.3", "2.5"], ["heads", "20.0", "30.0"]]
