@@ -34,13 +34,6 @@ def _seen(past: Past, post: int) -> bool:
 
 
 @inner
-def _cut(
-    ids: NDArray[np.int32], first: NDArray[np.float64], second: NDArray[np.float64], names: Names, cap: int
-) -> NDArray[np.int32]:
-    return ids[picked(Keys(first, second, ids, names), cap)] if len(ids) > cap else ids
-
-
-@inner
 def _in_turns(network: Network, which: NDArray[np.int64], names: Names, cap: int) -> NDArray[np.int64]:
     """The newest of each author, then the second newest of each, and so on, up to the cap; of one turn the newest."""
     if len(which) <= cap:
@@ -167,7 +160,8 @@ def interest(
             kept = picked(Keys(first[:count], second[:count], found[:count], names), cap)
             found[:cap], first[:cap], second[:cap] = found[kept], first[kept], second[kept]
             least, count = -first[:cap].max(), cap
-    return _cut(found[:count], first[:count], second[:count], names, cap)
+    found, first, second = found[:count], first[:count], second[:count]
+    return found[picked(Keys(first, second, found, names), cap)] if count > cap else found
 
 
 @inner
