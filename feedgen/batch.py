@@ -47,8 +47,8 @@ class Room(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Of a batch: a feed each, or the error of one that failed. `counted`: see Pipeline.counted; `took_ns`: by stage,
-    of the one viewer who was timed."""
+    """Of a batch: a feed each, or the error of one that failed. `counted`: see Pipeline.counted; `took_ns`: of the
+    processor, by stage, for the one viewer who was timed."""
 
     feeds: list[Bulk | Exception]
     counted: dict[str, int]

@@ -163,7 +163,7 @@ class Pipeline:
         return made.feeds
 
     def stage_times(self) -> tuple[int, dict[str, float]]:
-        """How many viewers were timed so far, one of each batch, and how long each stage took for all of them (s)."""
+        """Viewers timed so far, one of each batch, and the processor's time by stage for all of them together (s)."""
         with self._counted_lock:
             return self._timed, {stage: took / 1e9 for stage, took in self._took_ns.items()}
 

@@ -179,9 +179,9 @@ def test_of_each_batch_one_viewer_is_timed_stage_by_stage(line_up: LineUp) -> No
         story.tell(person, "follow", "ann", days=9)
     story.tell("ann", "post", "p", days=1)
     story.pipeline.ranker.line_up = line_up
-    began = time.monotonic()
+    began = time.thread_time()
     story.pipeline.generate(people, NOW)
-    passed = time.monotonic() - began
+    passed = time.thread_time() - began
     timed, took_s = story.pipeline.stage_times()
     assert timed == 2
     assert tuple(took_s) == STAGES

@@ -13,7 +13,7 @@ def exposed(engine: Engine) -> Iterator[Metric]:
     yield from foreseen.families(engine)
     timed, seconds = engine.pipeline.stage_times()
     stages = SummaryMetricFamily(
-        "forefeed_generation_stage_seconds", "What a feed takes, of one viewer of each batch", labels=["stage"]
+        "forefeed_generation_stage_seconds", "Processor time of a feed, of one viewer of each batch", labels=["stage"]
     )
     for stage, took_s in seconds.items():
         stages.add_metric([stage], timed, took_s)
