@@ -1,8 +1,8 @@
 """The fast lane: pages of resident, fresh feeds, answered before the framework is entered.
 
 It reads whole requests in a narrow grammar and leaves everything else to the ordinary path, which would have answered
-the same, byte for byte (Date and Server aside). What the ordinary path does for an access is done here too: recency,
-reading sessions, removals, counters.
+the same, byte for byte (but for Date, and where Server stands). What the ordinary path does for an access is done here
+too: recency, reading sessions, removals, counters.
 """
 
 import re
@@ -12,7 +12,6 @@ from email.utils import formatdate
 from typing import Final
 
 import msgspec
-from aiohttp.http import SERVER_SOFTWARE
 
 from cacheserver.auth import Verifier
 from cacheserver.encoded import Encoded, answer_of, batch_of, entry_of
@@ -25,7 +24,18 @@ from cacheserver.problems import Refusal, problem
 from cacheserver.query import a_generation, a_limit, an_id, ask_from
 from cacheserver.services import Services
 from cacheserver.shelf import Shelf
-from cacheserver.wire import JSON, MSGPACK, PROBLEM, X_MSGPACK, BatchAsk, BatchBody, FeedPage, Item, json_encoder
+from cacheserver.wire import (
+    JSON,
+    MSGPACK,
+    PROBLEM,
+    SERVER,
+    X_MSGPACK,
+    BatchAsk,
+    BatchBody,
+    FeedPage,
+    Item,
+    json_encoder,
+)
 from cacheserver.wish import Wish, wish_of
 
 _GET: Final = b"GET /v1/feeds/"
@@ -378,7 +388,7 @@ class Lane:
     def _new_second(self) -> None:
         now = time.time()
         self._second_ends = self.real + 1 - now % 1
-        self._common = f"\r\nDate: {formatdate(now, usegmt=True)}\r\nServer: {SERVER_SOFTWARE}\r\n".encode()
+        self._common = f"\r\nDate: {formatdate(now, usegmt=True)}\r\nServer: {SERVER}\r\n".encode()
         self._fronts.clear()
 
     def _kept_front(self, age: int) -> bytes:

@@ -3,9 +3,10 @@
 import logging
 from typing import Any, Protocol
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from cacheserver.problems import problem, respond
+from cacheserver.wire import SERVER
 
 
 class Owner(Protocol):
@@ -34,6 +35,7 @@ class Ordinary(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Write the answer; the connection is told when it is written."""
+        resp.headers[hdrs.SERVER] = SERVER  # else aiohttp names its version and Python's
         if self._owner.ends:
             resp.force_close()
         written, lost = await super().finish_response(request, resp, start_time)

@@ -10,7 +10,7 @@ from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import UNSET
 
-from cacheserver.wire import PROBLEM, Problem, Refused, json_encoder
+from cacheserver.wire import PROBLEM, SERVER, Problem, Refused, json_encoder
 from feedgen.errors import BadEvent, DiskFull, ForefeedError, LogError, StoreError
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ def on_the_wire(error: Refusal) -> bytes:
     again = "" if error.retry_after_s is None else f"Retry-After: {error.retry_after_s}\r\n"
     head = (
         f"HTTP/1.1 {error.status} {document.title}\r\nContent-Type: {PROBLEM}\r\nCache-Control: no-store\r\n{again}"
-        f"Content-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\nServer: {SERVER}\r\n"
+        "Connection: close\r\n\r\n"
     )
     return head.encode() + body
 

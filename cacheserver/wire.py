@@ -143,6 +143,8 @@ MSGPACK: Final = "application/msgpack"
 X_MSGPACK: Final = "application/x-msgpack"
 NDJSON: Final = "application/x-ndjson"
 PROBLEM: Final = "application/problem+json"
+SERVER: Final = "forefeed"
+"""What answers call this server: no versions, which would tell whom to attack."""
 
 json_encoder: Final = msgspec.json.Encoder()
 msgpack_encoder: Final = msgspec.msgpack.Encoder()

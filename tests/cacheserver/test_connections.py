@@ -222,6 +222,52 @@ async def test_a_stop_closes_who_is_idle_and_finishes_who_is_served(start, gener
     assert len(rig.listening.connections) == 0
 
 
+class _Broken:
+    async def explain(self, viewer, item=None):
+        raise ZeroDivisionError
+
+
+ANSWERS = {
+    "a page": (200, PAGE),
+    "a page that is there already": (304, PAGE[:-2] + b"If-None-Match: *\r\n\r\n"),
+    "a miss": (200, b"GET /v1/feeds/nobody HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "no body": (200, b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "an ask that is none": (400, b"GET /v1/feeds/u1?limit=x HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "no such path": (404, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "no such method": (405, b"PUT /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "a fault of ours": (500, b"GET /v1/feeds/u1/explain HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "a line that is none": (400, b"GET  /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "what aiohttp's parser refuses": (400, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"x" * 20_000)),
+    "an expectation": (417, PAGE[:-2] + b"Expect: x\r\n\r\n"),
+    "a body too large": (
+        413,
+        b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\nExpect: 100-continue\r\n\r\n",
+    ),
+}
+
+
+@both_paths
+@pytest.mark.parametrize("case", ANSWERS)
+async def test_every_answer_names_the_product_and_no_version(start, make_client, fast_lane, case):
+    rig = await start(settings=quick(fast_lane), explainer=_Broken())
+    await rig.put("u1", ["p1", "p2"])
+    await rig.feed("u1")
+    client, (status, sent) = await make_client(rig), ANSWERS[case]
+    await client.send(sent)
+    head = await client.until_blank_line()
+    assert head.partition(b" ")[2].startswith(b"%d " % status)
+    assert head.count(b"\r\nServer: ") == head.count(b"\r\nServer: forefeed\r\n") == 1
+
+
+async def test_so_does_the_refusal_of_a_connection_too_many(start, make_client):
+    rig = await start(settings=quick(connections_max=1))
+    await make_client(rig)
+    await until(lambda: len(rig.listening.connections) == 1)
+    head = await (await make_client(rig)).until_blank_line()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nServer: forefeed\r\n" in head
+
+
 def test_the_limit_on_open_files_is_raised_as_far_as_it_goes(caplog):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

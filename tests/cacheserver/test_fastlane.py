@@ -172,6 +172,8 @@ async def exchange(listening: Listening, pieces: list[bytes]) -> bytes:
             await taker.closed
     finally:
         transport.abort()
+    answers = len(re.findall(rb"\r\nDate: ", taker.answer))
+    assert re.findall(rb"\r\nServer: ([^\r]*)\r\n", taker.answer) == [b"forefeed"] * answers
     return _ASIDE.sub(b"", taker.answer)
 
 
