@@ -3,17 +3,20 @@
 import asyncio
 import gzip
 import json
+import os
 from contextlib import suppress
 from itertools import count
 
+import asyncpg
 import msgpack
 import msgspec
 import pytest
 
-from feedgen.config import Server, Settings
+from feedgen.config import Log, Server, Settings
 from feedgen.errors import LogError
 from feedgen.eventlog import EventLog
 from feedgen.feed.store import SqliteFeedStore
+from loadtest import postgres
 from tests.cacheserver.doubles import NOW
 
 NDJSON = "application/x-ndjson"
@@ -244,6 +247,38 @@ async def test_a_full_disk_is_said_and_once_there_is_room_writes_are_taken(start
         filler.unlink()
         again = await post(rig, lines(event(number)))
         assert (again.status, again.json["appended"]) == (202, 1)
+        assert {each.id for each in await logged(rig)} == {*kept, f"e{number}"}
+
+
+@pytest.fixture
+def postgres_url():
+    """A PostgreSQL server of its own."""
+    try:
+        with postgres.server() as url:
+            yield url
+    except postgres.NoPostgres as reason:
+        pytest.skip(str(reason))
+
+
+async def test_a_full_disk_of_postgres_is_said_alike(start, small_disk, postgres_url, tmp_path, caplog):
+    connection, space = await asyncpg.connect(postgres_url), small_disk / "space"
+    space.mkdir()
+    os.chown(space, os.stat(await connection.fetchval("SHOW data_directory")).st_uid, -1)
+    await connection.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
+    await connection.execute("ALTER DATABASE postgres SET default_tablespace = small")
+    await connection.close()
+    async with await EventLog.open(Log(url=postgres_url), tmp_path) as log:
+        rig = await start(log=log)
+        filler = filled(small_disk)
+        kept, numbers = set(), count(1)
+        while (answer := await post(rig, lines(event(number := next(numbers))))).status == 202:
+            kept.add(f"e{number}")
+        assert (answer.status, "Retry-After" in answer.headers) == (507, False)
+        assert "free some space" in answer.json["detail"]
+        assert "the disk is full (" in caplog.text
+        assert {each.id for each in await logged(rig)} == kept
+        filler.unlink()
+        assert (await post(rig, lines(event(number)))).status == 202
         assert {each.id for each in await logged(rig)} == {*kept, f"e{number}"}
 
 
