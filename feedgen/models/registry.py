@@ -1,11 +1,14 @@
 """The registry: a folder for each version of the model, and one file that says which of them ranks.
 
 A version is written beside, brought to disk, and renamed into its place: it is there whole or not at all. Promoting and
-rolling back replace the one file in the same way. Several processes may read; one at a time should write.
+rolling back replace the one file in the same way. Several processes may read and write: who adds, promotes or rolls
+back holds the folder, and others wait.
 """
 
 import io
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -17,7 +20,7 @@ from msgspec import Struct
 from feedgen.errors import ModelError
 from feedgen.models.model import NAME, Meta, Model, read_meta, read_model, stacked_arrays, stacked_of
 from feedgen.models.stacking import Stacked
-from feedgen.ondisk import put, put_whole, whole_folder
+from feedgen.ondisk import Taken, put, put_whole, whole_folder
 
 _LINE: Final = "promoted.json"
 _LIVE: Final = ".learnt.npz"
@@ -62,15 +65,15 @@ class Registry:
     def add(self, model: Model) -> str:
         """Write a version, whole or not at all; its name. A version that is there already stays as it is."""
         name, files = model.name, model.files()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with self._held():
             if (self.folder / name).exists():
                 return name
-            with whole_folder(self.folder / name) as unfinished:
-                for file, content in files.items():
-                    put(unfinished / file, content)
-        except OSError as error:
-            raise ModelError(f"version {name} cannot be written: {error.strerror or error}") from None
+            try:
+                with whole_folder(self.folder / name) as unfinished:
+                    for file, content in files.items():
+                        put(unfinished / file, content)
+            except OSError as error:
+                raise ModelError(f"version {name} cannot be written: {error.strerror or error}") from None
         return name
 
     def meta(self, name: str) -> Meta:
@@ -86,19 +89,21 @@ class Registry:
     def promote(self, name: str, definitions: Mapping[str, str]) -> None:
         """Have a version rank from now on. It is read whole first: what cannot serve is not promoted."""
         self.load(name, definitions)
-        line = self.promoted()
-        if line[-1:] != (name,):
-            self._put(_Line((*line, name)[-_KEPT:]))
+        with self._held():
+            line = self.promoted()
+            if line[-1:] != (name,):
+                self._put(_Line((*line, name)[-_KEPT:]))
 
     def roll_back(self, definitions: Mapping[str, str]) -> str | None:
         """Have the version rank that did before the last promotion; its name, None if it was the formula."""
-        line = self.promoted()
-        if not line:
-            raise ModelError("no version is promoted; there is nothing to roll back")
-        before = line[:-1]
-        if before:
-            self.load(before[-1], definitions)
-        self._put(_Line(before))
+        with self._held():
+            line = self.promoted()
+            if not line:
+                raise ModelError("no version is promoted; there is nothing to roll back")
+            before = line[:-1]
+            if before:
+                self.load(before[-1], definitions)
+            self._put(_Line(before))
         return before[-1] if before else None
 
     def put_stacked(self, name: str, stacked: Stacked) -> None:
@@ -117,6 +122,17 @@ class Registry:
             return None
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise ModelError(f"{path} is broken: {error}") from None
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Alone of all processes; waits for its turn. The folder is made where it is missing."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            taken = Taken(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise ModelError(f"{self.folder} cannot be written: {error.strerror or error}") from None
+        with closing(taken):
+            yield
 
     def _put(self, line: _Line) -> None:
         self._replace(_LINE, msgspec.json.encode(line))

@@ -1,10 +1,13 @@
 """The registry: whole or not at all, whoever is killed when; what cannot serve is refused with its reason."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import msgspec
@@ -148,6 +151,49 @@ def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_pat
     assert registry.versions() == []
     assert registry.add(model()) == model().name
     assert [path.name for path in tmp_path.iterdir()] == [model().name]
+
+
+TURNS = 10
+
+
+def _of_seed(one: Model, seed: int) -> Model:
+    return replace(one, meta=msgspec.structs.replace(one.meta, seed=seed))
+
+
+def _names(first: int) -> list[str]:
+    return [_of_seed(model(), first + turn).name for turn in range(TURNS)]
+
+
+def _add_and_promote(folder: Path, source: Path, number: int, barrier: Barrier) -> None:
+    """Add the same versions as everybody else, and promote one's own in the same moment as the others theirs."""
+    registry, one = Registry(folder), read_model(source)
+    for turn in range(TURNS):
+        both, own = _of_seed(one, turn), _of_seed(one, 1_000 * (1 + number) + turn)
+        barrier.wait(20)
+        assert registry.add(both) == both.name
+        name = registry.add(own)
+        barrier.wait(20)
+        registry.promote(name, known())
+
+
+def test_processes_that_write_at_once_all_succeed_and_nothing_is_lost(tmp_path: Path) -> None:
+    source, context = Registry(tmp_path / "source"), multiprocessing.get_context("spawn")
+    one, barrier = source.folder / source.add(model()), context.Barrier(2)
+    processes = [
+        context.Process(target=_add_and_promote, args=(tmp_path / "models", one, number, barrier)) for number in (0, 1)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    registry, own = Registry(tmp_path / "models"), [_names(1_000), _names(2_000)]
+    assert sorted(registry.versions()) == sorted(_names(0) + own[0] + own[1])
+    promoted = registry.promoted()
+    for names in own:
+        assert [name for name in promoted if name in names] == names, "each process's, in its order"
+    for name in promoted:
+        registry.load(name, known())
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
