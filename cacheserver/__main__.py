@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from cacheserver.app import make_app
 from cacheserver.residency import Residency
@@ -68,12 +69,16 @@ async def _serve(settings: Settings, data_dir: Path, host: str, port: int | None
             store=store,
             log=log,
             ready=lambda: tail.current,
-            gauges={"removals_head": lambda: float(removals.head)},
+            families=lambda: _exposed(removals),
         )
         listening = await serve(make_app(services), settings, host, settings.server.port if port is None else port)
         stack.push_async_callback(listening.stop)
         typer.echo(f"cacheserver: listening on {listening.url}, data in {data_dir}", err=True)
         await until_stopped()
+
+
+def _exposed(removals: RemovalIndex) -> Iterator[Metric]:
+    yield GaugeMetricFamily("forefeed_removals_head", "Log offset up to which removals are known", value=removals.head)
 
 
 @asynccontextmanager

@@ -48,8 +48,7 @@ def make_app(services: Services) -> web.Application:
         services.monotonic,
     )
     served = ServedLog(services.log, services.clock, services.new_id) if services.settings.server.log_served else None
-    gauges = {**services.gauges, "served_not_logged": lambda: float(served.dropped if served else 0)}
-    metrics = Metrics(origin, services.residency, gauges, services.families)
+    metrics = Metrics(origin, services.residency, served, services.families)
     reader = Reader(
         origin,
         services.residency,

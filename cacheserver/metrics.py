@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from cacheserver.origin import AGES_S, Origin
 from cacheserver.problems import Handler
 from cacheserver.residency import Residency
+from cacheserver.served import ServedLog
 
 _BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
 """From a hot page (0.1 ms) past the deadline of a miss (200 ms)."""
@@ -49,21 +50,21 @@ class RouteCounts:
 
 
 class _State(Collector):
-    """Reads the counters and gauges when scraped."""
+    """Reads what is counted when scraped."""
 
     def __init__(
         self,
         routes: Mapping[str, RouteCounts],
         origin: Origin,
         residency: Residency,
-        gauges: Mapping[str, Callable[[], float]],
+        served: ServedLog | None,
         families: Callable[[], Iterable[Metric]],
     ) -> None:
         self._families = families
         self._routes = routes
         self._origin = origin
         self._residency = residency
-        self._gauges = gauges
+        self._served = served
 
     def collect(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("forefeed_http_requests", "Requests answered", labels=["route", "status"])
@@ -108,8 +109,11 @@ class _State(Collector):
             sum_value=self._origin.waited_s,
         )
         yield GaugeMetricFamily("forefeed_fetches_under_way", "Fetches not finished", value=self._origin.under_way)
-        for name, read in self._gauges.items():
-            yield GaugeMetricFamily(f"forefeed_{name}", name.replace("_", " "), value=read())
+        yield CounterMetricFamily(
+            "forefeed_served_not_logged",
+            "Pages sent that were not written down, the log being too slow",
+            value=self._served.dropped if self._served else 0,
+        )
         yield from self._families()
 
 
@@ -122,15 +126,15 @@ class Metrics:
         self,
         origin: Origin,
         residency: Residency,
-        gauges: Mapping[str, Callable[[], float]],
-        families: Callable[[], Iterable[Metric]] = tuple,
+        served: ServedLog | None,
+        families: Callable[[], Iterable[Metric]],
     ) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)  # memory, processor time, open files
         self._routes: dict[str, RouteCounts] = {}
         self.before_scrape: list[Callable[[], None]] = []
         """Called before the counters are read, for those who keep counts of their own."""
-        self._registry.register(_State(self._routes, origin, residency, gauges, families))
+        self._registry.register(_State(self._routes, origin, residency, served, families))
 
     def text(self) -> bytes:
         """The exposition, in Prometheus' text format."""

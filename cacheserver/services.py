@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from prometheus_client.metrics_core import Metric
 
@@ -26,8 +26,8 @@ class Services:
     """The composition root fills this in; a role that is None is a feature this server does not have.
 
     `residency` is made before the server, because the workers that fill it come first. `clock` is domain time,
-    `monotonic` the real clock in seconds, `wall` the real time of
-    day (s, UTC), which signatures go by. `gauges` go out on /metrics as forefeed_<name>, `families` as they are.
+    `monotonic` the real clock in seconds, `wall` the real time of day (s, UTC), which signatures go by. `families` go
+    out on /metrics as they are.
     """
 
     settings: Settings
@@ -41,7 +41,6 @@ class Services:
     explainer: Explainer | None = None
     expected: NextAccess | None = None
     ready: Callable[[], bool] = _always
-    gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     families: Callable[[], Iterable[Metric]] = tuple
     wall: Callable[[], float] = time.time
     new_id: Callable[[], str] = _random_id

@@ -89,7 +89,7 @@ def summary(text: str) -> dict[str, Any]:
         "logins": {**logins, "fresh_share": _share(logins.get("fresh", 0), sum(logins.values()))},
         "feed_age_at_read_s": _quantiles(said.of("forefeed_feed_age_at_read_seconds_bucket")),
         "generations": {
-            "made": _whole(said.one("forefeed_worker_generated")),
+            "made": _whole(said.one("forefeed_worker_generated_total")),
             **made,
             "used_share": _share(made.get("used", 0), sum(made.values())),
         },
@@ -108,7 +108,7 @@ def summary(text: str) -> dict[str, Any]:
         },
         "queue": {
             "queued": _whole(said.one("forefeed_worker_queued")),
-            "lag_s": said.one("forefeed_worker_lag_s"),
+            "lag_s": said.one("forefeed_worker_lag_seconds"),
         },
     }
 

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -106,8 +105,7 @@ async def serving(
         explainer=PipelineExplainer(FeedExplainer(engine.state, engine.pipeline), engine.gate, clock),
         expected=engine.dispatcher,
         ready=lambda: engine.keeper.current,  # else what is deleted elsewhere is still shown here
-        gauges=gauges_of(engine, retraining),
-        families=lambda: exposed(engine),
+        families=lambda: exposed(engine, retraining),
     )
     await engine.trending.write()
     await warm(residency, engine.store, engine.state.by_last_activity(), settings.feed.items)
@@ -137,41 +135,6 @@ async def serving(
         engine.dispatcher.sink = None
         engine.keeper.observer = None
         await in_thread(engine.modelled.save)
-
-
-def gauges_of(engine: Engine, retraining: Retraining | None = None) -> dict[str, Callable[[], float]]:
-    """What the generating side shows on /metrics."""
-
-    def counter(name: str) -> Callable[[], float]:
-        return lambda: float(getattr(engine.pool.counters, name))
-
-    def counted(name: str) -> Callable[[], float]:
-        return lambda: float(engine.pipeline.counted[name])
-
-    def ranked(name: str) -> Callable[[], float]:
-        return lambda: float(engine.pipeline.ranker.counted[name])
-
-    def cut(name: str) -> Callable[[], float]:
-        return lambda: float(getattr(engine.snapshots.last, name, 0))
-
-    return {
-        **{f"selection_{name}": counted(name) for name in engine.pipeline.counted},
-        **{f"ranking_{name}": ranked(name) for name in engine.pipeline.ranker.counted},
-        "ranking_trainings": lambda: float(retraining.done if retraining else 0),
-        "ranking_trainings_failed": lambda: float(retraining.failed if retraining else 0),
-        "ranking_version_until": lambda: engine.modelled.until,
-        "ranking_examples_learnt": lambda: float(engine.modelled.learnt),
-        "ranking_learnt_offset": lambda: float(engine.modelled.offset),
-        **{f"worker_{field.name}": counter(field.name) for field in fields(engine.pool.counters)},
-        **{f"snapshot_{name}": cut(name) for name in ("nbytes", "took_s", "pause_s", "passes")},
-        "snapshot_watermark": lambda: float(engine.snapshots.stands_at),
-        "state_events_folded": lambda: float(engine.keeper.folded),
-        "state_watermark": lambda: float(engine.state.watermark),
-        "state_users": lambda: float(len(engine.state.users)),
-        "state_posts": lambda: float(engine.state.posts.live_count),
-        "state_follows": lambda: float(engine.state.graph.follow_count),
-        "state_bytes": lambda: float(sum(engine.state.nbytes().values())),
-    }
 
 
 def _report(task: "asyncio.Task[None]") -> None:

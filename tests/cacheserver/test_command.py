@@ -17,6 +17,7 @@ from feedgen.eventlog import EventLog
 from feedgen.events import Event
 from feedgen.feed.store import SqliteFeedStore
 from tests.cacheserver.doubles import NOW, bulk, event
+from tests.exposition import check
 
 
 @contextlib.asynccontextmanager
@@ -53,6 +54,8 @@ async def test_it_serves_what_others_generate_and_stops_cleanly(tmp_path):
                 assert (await http.get("/readyz")).status == 200
                 assert await ids("u1") == ["p1", "p3"]  # p2 was deleted before the start
                 assert await ids("stranger") == ["t1"]
+                async with http.get("/metrics") as response:
+                    assert "forefeed_removals_head" in check(await response.text())
                 body = {"id": "d", "type": "delete", "ts": NOW, "actor": "a1", "object": "p1"}
                 assert (await http.post("/v1/events", json=[body])).status == 202
                 while await ids("u1") != ["p3"]:

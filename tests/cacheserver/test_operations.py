@@ -10,6 +10,7 @@ import time
 from datetime import datetime
 
 import pytest
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from cacheserver import negotiation
@@ -22,6 +23,7 @@ from feedgen.config import Server, Settings
 from feedgen.errors import ForefeedError
 from feedgen.feed.feedmap import FeedMap
 from tests.cacheserver.doubles import until
+from tests.exposition import check
 
 PATIENT = Settings(server=Server(generate_deadline_s=30.0))
 
@@ -74,13 +76,14 @@ async def test_head_is_get_without_the_body(start):
 
 
 async def test_metrics_tell_what_happened(start):
-    rig = await start(gauges={"state_posts": lambda: 17.0})
+    rig = await start(families=lambda: [GaugeMetricFamily("forefeed_state_posts", "Posts kept", value=17)])
     await rig.put("u1", ["p1"])
     await rig.put_trending(["t1"])
     for path in ("/v1/feeds/u1", "/v1/feeds/u1", "/v1/feeds/nobody", "/v1/feeds/u1?limit=x", "/nowhere"):
         await rig.get(path)
     answer = await rig.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")
+    check(answer.body.decode())
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(answer.body.decode())

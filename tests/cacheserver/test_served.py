@@ -95,4 +95,4 @@ async def test_past_the_bound_pages_go_out_and_are_counted(start, monkeypatch):
     await rig.put("u1", ["a"])
     await asyncio.gather(*(rig.feed("u1") for _ in range(5)))
     assert len(await serves(rig)) == 2
-    assert b"forefeed_served_not_logged 3.0" in (await rig.get("/metrics")).body
+    assert b"forefeed_served_not_logged_total 3.0" in (await rig.get("/metrics")).body

@@ -56,5 +56,5 @@ def test_a_backup_taken_while_serving_is_served_from(
     assert json.loads(run("status", "--data", str(backup)).stdout)["events"] == 3
     with serve("up", "--data", str(backup), *often) as server:
         assert not any("passed over" in line for line in server.said)
-        assert "forefeed_state_events_folded 0.0" in server.read("/metrics")
+        assert "forefeed_state_events_folded_total 0.0" in server.read("/metrics")
         assert {item["item_id"] for item in server.walk("vic")[0]} == {"p1", "p2"}

@@ -1,20 +1,20 @@
 """A running server takes a promotion up, and a roll-back, without a restart."""
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from feedgen.commands.foreseen import Exposition
 from feedgen.models.registry import Registry
 from tests.end_to_end.conftest import REPO, Served
 from tests.models.small import known, model
 
 
 def _ranks(served: Served) -> float:
-    found = re.search(r"^forefeed_ranking_version_until (\S+)$", served.read("/metrics"), re.MULTILINE)
+    found = Exposition(served.read("/metrics")).one("forefeed_ranking_version_until_timestamp_seconds")
     assert found is not None
-    return float(found[1])
+    return found
 
 
 def _wait_until(served: Served, until: float) -> None:

@@ -37,5 +37,5 @@ async def test_a_thousand_readers_of_one_missing_viewer_cause_one_generation(
         metrics = dict(re.findall(r"^(forefeed_worker_\w+) (\S+)$", server.read("/metrics"), re.MULTILINE))
     assert {answer[0] for answer in answers} == {200}
     assert sum("collapsed" in answer[1] for answer in answers) > 0
-    assert float(metrics["forefeed_worker_generated"]) == 1
+    assert float(metrics["forefeed_worker_generated_total"]) == 1
     assert (status, how.startswith("forefeed; hit"), len(items)) == (200, True, 5)
