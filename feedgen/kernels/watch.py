@@ -22,6 +22,7 @@ of followees; `filters`: and which posts are beyond their author's rate; `follow
 OF_MARKS, OF_NETWORK, OF_TASTE, OF_SOURCES, OF_FILTERS, OF_AUTHORS, OF_POSTS, OF_ENGAGEMENT = range(8)
 OF_HEADS, OF_DIVERSITY, OF_PACKING = range(8, 11)
 _intrinsic: Any = intrinsic  # numba has no annotations
+_cgutils: Any = cgutils
 _NS: Final = 1_000_000_000
 
 
@@ -31,11 +32,11 @@ def _thread_ns(typing: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word, long = ir.IntType(32), ir.IntType(64)
-        moment = cgutils.alloca_once(builder, ir.LiteralStructType([long, long]))
+        moment = _cgutils.alloca_once(builder, ir.LiteralStructType([long, long]))
         kind = ir.FunctionType(word, [word, moment.type])
-        clock = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
+        clock = _cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
         builder.call(clock, [word(time.CLOCK_THREAD_CPUTIME_ID), moment])
-        whole, rest = (builder.load(cgutils.gep_inbounds(builder, moment, 0, part)) for part in range(2))
+        whole, rest = (builder.load(_cgutils.gep_inbounds(builder, moment, 0, part)) for part in range(2))
         return builder.add(builder.mul(whole, long(_NS)), rest)
 
     return types.int64(), generate
