@@ -46,6 +46,7 @@ class ArrowRows:
         if kinds.is_integer(column.type):
             column = column.cast(self._arrow.string())
         values, places = self._different(name, column)
+        self._need_utf8(name, values, places)
         sizes = np.diff(_bounds(values))
         self.refuse_where(
             ((sizes < 1) | (sizes > ID_MAX_BYTES))[places], f"{name!r} is not 1 to {ID_MAX_BYTES} bytes long"
@@ -92,9 +93,9 @@ class ArrowRows:
         if not self._arrow.types.is_integer(column.type):
             raise ImportFailed(f"{self._path}: column {name!r} holds {column.type}; whole numbers are wanted")
         low, high = bounds
-        values = column.fill_null(max(low, 0)).to_numpy(zero_copy_only=False)
-        self.refuse_where((values < low) | (values > high), f"{name!r} is not {low} to {high}")
-        found: Ints = values.astype(np.int32)
+        given, values = self.given(name), column.fill_null(0).to_numpy(zero_copy_only=False)
+        self.refuse_where(given & ((values < low) | (values > high)), f"{name!r} is not {low} to {high}")
+        found: Ints = np.where(given, values, max(low, 0)).astype(np.int32)
         return found
 
     def flags(self, name: str) -> Mask:
@@ -135,15 +136,32 @@ class ArrowRows:
         column = self._batch.column(name)
         return column.cast(kind) if self._arrow.types.is_null(column.type) else column
 
+    def _need_utf8(self, name: str, values: Any, places: NDArray[np.int64]) -> None:
+        """Parquet says that texts are UTF-8, and nobody has looked. O(bytes)."""
+        try:
+            values.validate(full=True)
+        except self._arrow.ArrowInvalid:
+            raw = values.cast(self._arrow.binary()).to_pylist()
+            bad = np.array([text.decode(errors="replace").encode() != text for text in raw])
+            self.refuse_where(bad[places], f"{name!r} is no UTF-8")
+
     def _different(self, name: str, column: Any) -> tuple[Any, NDArray[np.int64]]:
-        """The different texts of a column, and the place of each row's among them; −1 for nothing."""
+        """The different texts of a column, and the place of each row's among them; −1 for nothing.
+
+        What a dictionary holds and no row says is left out: it would be numbered, and so known.
+        """
         kinds, arrow = self._arrow.types, self._arrow
         if not kinds.is_dictionary(column.type):
             if not (kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_null(column.type)):
                 raise ImportFailed(f"{self._path}: column {name!r} holds {column.type}; texts are wanted")
             column = column.cast(arrow.string()).dictionary_encode()
         places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return column.dictionary.cast(arrow.string()), places
+        values = column.dictionary.cast(arrow.string())
+        said = np.bincount(places + 1, minlength=len(values) + 1)[1:] > 0
+        if said.all():
+            return values, places
+        new_places = np.append(np.cumsum(said) - 1, -1)
+        return values.filter(arrow.array(said)), new_places[places]
 
     def _interned(self, symbols: Symbols, name: str, values: Any, longest: int, *, empty_is_none: bool) -> Ints:
         """The index of each of the different texts, and at the end NONE, which place −1 means."""

@@ -78,7 +78,11 @@ class BulkReader:
     def _rows_in(self, table: str, path: Path) -> int:
         with self._clear(path):
             metadata = self._parquet.read_metadata(path)
-        names = set(metadata.schema.to_arrow_schema().names)
+        every = metadata.schema.to_arrow_schema().names
+        names = set(every)
+        if len(names) < len(every):
+            twice = next(name for name in every if every.count(name) > 1)
+            raise ImportFailed(f"{path}: has column {twice!r} twice")
         if missing := [name for name in _NEEDED[table] if name not in names]:
             raise ImportFailed(f"{path}: has no column {missing[0]!r}")
         if unknown := sorted(names - {*_NEEDED[table], *_POSSIBLE.get(table, ())}):
