@@ -182,8 +182,11 @@ def _bounds(values: Any) -> NDArray[np.int32]:
 
 
 def _arena(values: Any) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    data = values.buffers()[2]
-    return _bounds(values).astype(np.int64), np.frombuffer(data if data is not None else b"", np.uint8)
+    data = values.buffers()[
+        2
+    ]  # read-only, as other names are: a second kernel would be compiled for those that are not
+    raw = memoryview(data if data is not None else b"").toreadonly()
+    return _bounds(values).astype(np.int64), np.frombuffer(raw, np.uint8)
 
 
 def _rows_with(row: NDArray[np.int64], bad: Mask, count: int) -> Mask:
