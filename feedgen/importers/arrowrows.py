@@ -182,9 +182,8 @@ def _bounds(values: Any) -> NDArray[np.int32]:
 
 
 def _arena(values: Any) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    data = values.buffers()[
-        2
-    ]  # read-only, as other names are: a second kernel would be compiled for those that are not
+    data = values.buffers()[2]
+    # Read-only as all names are: for others a second kernel would be compiled.
     raw = memoryview(data if data is not None else b"").toreadonly()
     return _bounds(values).astype(np.int64), np.frombuffer(raw, np.uint8)
 
