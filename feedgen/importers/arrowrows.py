@@ -53,18 +53,33 @@ class ArrowRows:
         )
         return symbols.intern_bytes(*_arena(values))[places]
 
+    def new_ids(self, symbols: Symbols, name: str) -> Ints:
+        """`ids`, none of them twice or known before: where a table says who there is, before any other."""
+        known = len(symbols)
+        found = self.ids(symbols, name)
+        again = np.ones(self.count, np.bool_)
+        again[np.unique(found, return_index=True)[1]] = False
+        self.refuse_where(again | (found < known), f"this {name!r} is there twice")
+        return found
+
     def texts(self, symbols: Symbols, name: str, *, empty_is_none: bool) -> Ints:
         """Texts as indices of `symbols`; NONE where nothing is said, and for "" if so asked."""
         values, places = self._different(name, self._batch.column(name))
         return self._interned(symbols, name, values, _TEXT_MAX, empty_is_none=empty_is_none)[places]
 
-    def choices(self, name: str, possible: Sequence[str], absent: int | None = None) -> Ints:
-        """Places in `possible`; `absent` where nothing is said, which is refused without it."""
+    def choices(self, name: str, possible: Sequence[str], absent: int | None = None, other: str | None = None) -> Ints:
+        """Places in `possible`; `absent` where nothing is said, which is refused without it.
+
+        `other`: the one of them that any other text is, but for "", which says nothing; without it such are refused.
+        """
         if absent is None:
             self.refuse_where(~self.given(name), f"no {name!r}")
         values, places = self._different(name, self._batch.column(name))
         known = {text: place for place, text in enumerate(possible)}
-        table = np.array([*(known.get(text, -2) for text in values.to_pylist()), -1], np.int32)
+        unknown = -2
+        if other is not None:
+            unknown, known[""] = known[other], -1 if absent is None else absent
+        table = np.array([*(known.get(text, unknown) for text in values.to_pylist()), -1], np.int32)
         self.refuse_where((table == -2)[places], f"{name!r} is none of {', '.join(possible)}")
         return np.where(places < 0, -1 if absent is None else absent, table[places]).astype(np.int32)
 

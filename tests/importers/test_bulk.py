@@ -71,7 +71,7 @@ def drawn(rng: random.Random) -> Rows:
             dict(zip(("viewer", "author", "ts"), (*rng.sample(people, 2), ts()), strict=True)) for _ in range(12)
         ],
         "logins": [
-            {"viewer": rng.choice(people), "ts": ts(), "device": some(("phone", "other", "tv"))} for _ in range(4)
+            {"viewer": rng.choice(people), "ts": ts(), "device": some(("phone", "tv", "toaster", ""))} for _ in range(4)
         ],
         "views": [{"viewer": rng.choice(people), "post": rng.choice(posts), "ts": ts()} for _ in range(20)],
         "engagements": [
@@ -217,9 +217,9 @@ BAD: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "a column too many": ({"logins": {"viewer": ["a"], "ts": [1], "why": [1]}}, "nobody knows what column 'why' means"),
     "a post twice": (
         {"posts": {"id": ["p", "p"], "author": ["a", "b"], "ts": [1, 1]}},
-        "rows 1 to 2: a post is there twice",
+        "row 2: this 'id' is there twice",
     ),
-    "a user twice": ({"users": {"id": ["a", "a"], "ts": [1, 1], "verified": [True, False]}}, "a user is there twice"),
+    "a user twice": ({"users": {"id": ["b", "a", "a"], "verified": [True] * 3}}, "row 3: this 'id' is there twice"),
     "an empty topic": (
         {"posts": {"id": ["p"], "author": ["a"], "ts": [1], "topics": [["x", ""]]}},
         "row 1: a topic is empty",
@@ -270,6 +270,9 @@ def test_rows_are_counted_through_the_whole_file(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(bulk, "_ROWS", 2)
     as_tables(logins={"viewer": ["a", "b", "c", "d", ""], "ts": [1, 1, 1, 1, 1]})(tmp_path)
     with pytest.raises(ImportFailed, match="row 5: "):
+        loaded(tmp_path)
+    as_tables(users={"id": ["a", "b", "c", "a"]})(tmp_path)
+    with pytest.raises(ImportFailed, match="row 4: this 'id' is there twice"):
         loaded(tmp_path)
 
 
