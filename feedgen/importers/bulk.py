@@ -156,7 +156,7 @@ class BulkReader:
         bulk.follows(viewers, authors, self._moments(rows))
 
     def _logins(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
-        devices = np.zeros(rows.count)
+        devices: NDArray[np.int32] = np.zeros(rows.count, np.int32)
         if rows.has("device"):
             devices = rows.choices("device", DEVICES, absent=-1, other="other") + 1
         bulk.logins(rows.ids(state.users, "viewer"), self._moments(rows), devices.astype(np.uint8))
