@@ -4,7 +4,6 @@ Several threads may make batches at once; each has its own scratch.
 """
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from feedgen.choosing import Chooser, empty_picked, empty_tally
 from feedgen.config import Settings
 from feedgen.diversity import lead
-from feedgen.events import Event
 from feedgen.feed.ids import PackedIds
 from feedgen.feed.record import Bulk, Generation
 from feedgen.kernels import packing
@@ -27,15 +25,13 @@ from feedgen.kernels.sources import SOURCES
 from feedgen.kernels.watch import STAGES
 from feedgen.models.ranker import LineUp, Ranker
 from feedgen.selection.context import ViewerContext
-from feedgen.selection.epoch import Epoch, epoch_of
+from feedgen.selection.epoch import Epoch
 from feedgen.state.columns import SECONDS_PER_HOUR
-from feedgen.state.state import State
 
 AT_ONCE: Final = 64
 """Viewers whose records are held at once, 20 KB each; a call of the kernels costs 60 µs, whatever their number."""
 _BYTES_EACH: Final = 40
 """Of an item in a record, where ids take 8 bytes at most."""
-_DAY_S: Final = 86_400.0
 
 
 class Room(NamedTuple):
@@ -176,39 +172,6 @@ def mixing_of(settings: Settings, now: float) -> Mixing:
         fresh_s=float(rules.fresh_hours * SECONDS_PER_HOUR),
         explore_share=float(rules.explore_share),
     )
-
-
-_EVERY_LOOP: Final = (
-    Event("1", "post", 0.5, "nobody", "nothing", {"topics": ["nothing"]}),
-    Event("2", "post", 0.0, "nobody", "nothing else", {}),
-    Event("3", "edit", 0.5, "nobody", "nothing", {"media": "none"}),
-    Event("4", "user", 0.5, "nobody", None, {"verified": False}),
-    Event("5", "follow", 0.5, "nobody", "no one", {}),
-    Event("6", "block", 0.5, "nobody", "none", {}),
-    Event("7", "like", 0.5, "nobody", "nothing", {}),
-    Event("8", "hide", 0.5, "nobody", "nothing", {}),
-    Event("9", "view", 0.5, "nobody", None, {"objects": ["nothing"]}),
-)
-"""Events whose folding runs every compiled part of state."""
-
-
-def warm() -> None:
-    """Have every kernel and every compiled part of folding compiled, or read from where it is kept.
-
-    A minute or two the first time, then a second. Before the first request, so that none waits for it.
-    """
-    settings = Settings()
-    state = State(settings.state, settings.ranking)
-    state.fold(enumerate(_EVERY_LOOP, start=1))
-    epoch = epoch_of(state, 0, _DAY_S, 1)
-    ranker = Ranker(settings, state, time.monotonic)
-
-    def context(viewer: int, now: float) -> ViewerContext:
-        return ViewerContext(state, viewer, now, _DAY_S, 1, 1.0, lambda _: epoch)
-
-    maker = BatchMaker(settings, ranker, Chooser(state, settings), context)
-    for line_up in (LineUp(), LineUp(missing=True)):  # one stage, and two
-        maker.make(np.zeros(1, np.int64), line_up, epoch, 1.0)
 
 
 def _counted(tally: Tally) -> dict[str, int]:

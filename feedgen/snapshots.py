@@ -103,7 +103,7 @@ class Snapshots:
     def places(self) -> list[Path]:
         """Those there are, newest first."""
         found = self._folder.iterdir() if self._folder.is_dir() else ()
-        return sorted((path for path in found if path.name.isdigit()), reverse=True)
+        return sorted((path for path in found if path.name.isdecimal()), reverse=True)
 
     async def restore(self, until_ts: float | None, on_bytes: Callable[[int, int], None]) -> Stand | None:
         """Into the empty state and removals the newest snapshot that can be used; where it stands, None for none.
@@ -195,6 +195,8 @@ class Snapshots:
         """
         if keeper.whole_to < self._state.watermark:
             return None
+        if not base and await self.base() != self._base:
+            raise LogError("it goes on from a bulk import that came after this process had begun: start it again")
         began = time.perf_counter()
         await in_thread(drop_abandoned, self._folder)
         with Draft(self._folder / f"{self._state.watermark:020d}") as draft:
@@ -209,7 +211,7 @@ class Snapshots:
             place = await in_thread(draft.finish, stand, self._folder / f"{stand.watermark:020d}")
         self.stands_at, self._base = stand.watermark, stand.base
         self.last = Cut(place, draft.nbytes, time.perf_counter() - began, pause_s, passes + 1)
-        await in_thread(self._drop_old)
+        await self._drop_old()
         return self.last
 
     async def _ahead(self, draft: Draft, keeper: StateKeeper) -> int:
@@ -234,11 +236,18 @@ class Snapshots:
             base=base,
         )
 
-    def _drop_old(self) -> None:
-        """All but the latest `keep`, and the bulk import's own: what came after it can be folded again, it cannot."""
-        for place in self.places()[self._settings.snapshot.keep :]:
-            if not (self._base and int(place.name) == 0):
-                shutil.rmtree(place, ignore_errors=True)
+    async def _drop_old(self) -> None:
+        """All but the latest `keep`, and those of a longer log, put back since, which would be the latest for long.
+
+        What stands at 0 is a bulk import's own: what came after it can be folded again, it cannot.
+        """
+        places = self.places()
+        head = await self._log.head()  # asked after: another process may just have written one
+        beyond = [place for place in places if int(place.name) > head]
+        within = [place for place in places if int(place.name) <= head]
+        for place in [*beyond, *within[self._settings.snapshot.keep :]]:
+            if int(place.name):
+                await in_thread(shutil.rmtree, place, ignore_errors=True)
 
 
 def _with(prefix: str, columns: Columns) -> Columns:

@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 from feedgen import cli
-from feedgen.batch import warm
+from feedgen.warming import warm
 
 Said = tuple[int, str, str]
 Feedgen = Callable[..., Said]

@@ -207,6 +207,18 @@ async def test_one_of_a_log_that_was_put_back_is_passed_over(tmp_path: Path) -> 
     assert "at offset 20 this one has another event" in said[0]
 
 
+async def test_after_a_log_was_put_back_new_ones_are_kept_and_those_ahead_of_it_go(tmp_path: Path) -> None:
+    await cut_after(tmp_path, numbered(10))
+    shutil.copytree(tmp_path, tmp_path / "backup", ignore=shutil.ignore_patterns("backup", "snapshots"))
+    for n in (1, 2):
+        await cut_after(tmp_path, numbered(10, 10 * n))
+    shutil.copytree(tmp_path / "snapshots", tmp_path / "backup" / "snapshots")
+    made = await cut_after(tmp_path / "backup", numbered(2, 500))
+    assert (int(made.place.name), made.place.exists()) == (12, True)
+    assert [int(place.name) for place in (tmp_path / "backup" / "snapshots").iterdir()] == [12]
+    assert await passed_over(tmp_path / "backup") == ([], 12)
+
+
 async def test_one_that_was_made_with_other_settings_is_passed_over(tmp_path: Path) -> None:
     await two_of_them(tmp_path)
     other = msgspec.structs.replace(
@@ -250,9 +262,10 @@ async def test_the_latest_are_kept_and_the_abandoned_go(tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     (folder / "x.1-0.part").mkdir(parents=True)
     (folder / "x.1-0.part" / "lock").touch()
+    (folder / "notes.part").write_text("somebody's own, which is in nobody's way")
     for n in range(4):
         await cut_after(tmp_path, numbered(5, 5 * n))
-    assert sorted(path.name for path in folder.iterdir()) == [f"{at:020d}" for at in (15, 20)]
+    assert sorted(path.name for path in folder.iterdir()) == [*(f"{at:020d}" for at in (15, 20)), "notes.part"]
 
 
 async def test_one_is_due_after_so_many_events_and_a_full_disk_costs_no_more_than_it(
@@ -302,3 +315,20 @@ async def test_without_the_snapshot_of_a_bulk_import_a_start_says_what_is_missin
             pass
     assert "goes on from a bulk import" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+async def test_a_process_that_began_before_a_bulk_import_writes_none_and_drops_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run(tmp_path) as before:
+        async with run(tmp_path) as bulk:
+            await bulk.snapshots.cut(bulk.keeper, "a-bulk")
+            await rest_on(bulk.log, "a-bulk")
+        for n in range(3):
+            await before.log.append(numbered(5, 5 * n))
+            await before.keeper.catch_up(None, lambda count: None)
+            await before.snapshots.cut_if_due(before.keeper)
+    assert "goes on from a bulk import that came after this process had begun" in caplog.text
+    assert [int(path.name) for path in (tmp_path / "snapshots").iterdir()] == [0]
+    async with run(tmp_path) as after:
+        assert (after.stood_at, after.said, after.state.watermark) == (0, [], 15)

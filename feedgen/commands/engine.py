@@ -1,6 +1,5 @@
 """What generates feeds, put together: log → keeper → state → pipeline → pool → store."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from feedgen.batch import warm
+from feedgen.commands.compiling import announced
 from feedgen.commands.console import Reporter, to_stderr
 from feedgen.commands.modelled import Modelled
 from feedgen.commands.partial import PartialViewStore
@@ -30,10 +29,9 @@ from feedgen.snapshots import Snapshots
 from feedgen.state.posts import UNKNOWN
 from feedgen.state.state import State
 from feedgen.trending import Trending
+from feedgen.warming import warm
 from feedgen.worker import WorkerPool
 
-_SAID_AFTER_S: Final = 3.0
-"""Reading kernels from disk takes less."""
 _DAY_S: Final = 86_400.0
 
 
@@ -87,15 +85,6 @@ def nothing_new(engine: Engine, settings: Settings, now: float) -> str | None:
     )
 
 
-async def _compiled() -> None:
-    """The kernels, compiled or read; says so when it takes long, which is once on a machine."""
-    warming = asyncio.ensure_future(in_thread(warm))
-    await asyncio.wait({warming}, timeout=_SAID_AFTER_S)
-    if not warming.done():
-        to_stderr("feedgen: compiling the generation; this once, a minute or two")
-    await warming
-
-
 async def _restored(snapshots: Snapshots, keeper: StateKeeper, until_ts: float | None) -> None:
     with Reporter("reading the snapshot") as reporter:
         stand = await snapshots.restore(
@@ -124,9 +113,9 @@ async def open_engine(
         store = PartialViewStore(file, keeper)
         snapshots = Snapshots(data_dir, settings, log, state, removals, to_stderr)
         await _restored(snapshots, keeper, until_ts)
+        await in_thread(announced, warm, "the generation")
         with Counting("folding the log", "events", await log.head() - state.watermark) as counting:
             await keeper.catch_up(until_ts, counting.add)
-        await _compiled()
         pipeline = Pipeline(state, settings)
         modelled = Modelled(settings, data_dir, pipeline, state, to_stderr)
         await in_thread(modelled.look)

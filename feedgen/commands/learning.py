@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from feedgen.commands.compiling import announced
 from feedgen.commands.console import MESSAGE_MAX, Reporter, one_line, put_json, terminable, to_stderr
 from feedgen.commands.engine import Counting
 from feedgen.commands.modelling import registry_of
@@ -32,7 +33,9 @@ from feedgen.learning.work import at_work, work_of
 from feedgen.models.definitions import definitions
 from feedgen.models.model import Model, read_model
 from feedgen.models.registry import told
+from feedgen.models.warming import warm as warm_models
 from feedgen.ondisk import put_whole
+from feedgen.warming import warm
 
 _PROCESSES: Final = 4
 _HOUR_S: Final = 3_600.0
@@ -72,6 +75,7 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
     need_data_folder(asked.settings, asked.data_dir)
     with terminable(), ExitStack() as stack:
         past = _read(asked)
+        _compile(asked)
         end = past.events[-1].ts + 1.0 if until is None else until
         folder = rows if rows is not None else _rows_folder(stack)
         registry = registry_of(asked.data_dir)
@@ -145,6 +149,7 @@ class _Period:
             self._past = _read(asked)
         if not self._past.logins(begin, until):
             raise ForefeedError(f"{_name(asked)}: no login between --train-until and --until")
+        _compile(asked)
         self._made: Made | None = None
         self._model = self._learnt(version)
 
@@ -271,6 +276,13 @@ def _read(asked: Asked) -> History:
     if not past.events:
         raise ForefeedError(f"{_name(asked)}: there are no events")
     return past
+
+
+def _compile(asked: Asked) -> None:
+    """Here, before processes begin that would each compile the same."""
+    announced(warm, "the generation")
+    if asked.scorer != "formula":
+        announced(warm_models, "the models")
 
 
 async def _logged(asked: Asked) -> list[Event]:

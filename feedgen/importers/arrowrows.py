@@ -46,24 +46,40 @@ class ArrowRows:
         if kinds.is_integer(column.type):
             column = column.cast(self._arrow.string())
         values, places = self._different(name, column)
+        self._need_utf8(name, values, places)
         sizes = np.diff(_bounds(values))
         self.refuse_where(
             ((sizes < 1) | (sizes > ID_MAX_BYTES))[places], f"{name!r} is not 1 to {ID_MAX_BYTES} bytes long"
         )
         return symbols.intern_bytes(*_arena(values))[places]
 
+    def new_ids(self, symbols: Symbols, name: str) -> Ints:
+        """`ids`, none of them twice or known before: where a table says who there is, before any other."""
+        known = len(symbols)
+        found = self.ids(symbols, name)
+        again = np.ones(self.count, np.bool_)
+        again[np.unique(found, return_index=True)[1]] = False
+        self.refuse_where(again | (found < known), f"this {name!r} is there twice")
+        return found
+
     def texts(self, symbols: Symbols, name: str, *, empty_is_none: bool) -> Ints:
         """Texts as indices of `symbols`; NONE where nothing is said, and for "" if so asked."""
         values, places = self._different(name, self._batch.column(name))
         return self._interned(symbols, name, values, _TEXT_MAX, empty_is_none=empty_is_none)[places]
 
-    def choices(self, name: str, possible: Sequence[str], absent: int | None = None) -> Ints:
-        """Places in `possible`; `absent` where nothing is said, which is refused without it."""
+    def choices(self, name: str, possible: Sequence[str], absent: int | None = None, other: str | None = None) -> Ints:
+        """Places in `possible`; `absent` where nothing is said, which is refused without it.
+
+        `other`: the one of them that any other text is, but for "", which says nothing; without it such are refused.
+        """
         if absent is None:
             self.refuse_where(~self.given(name), f"no {name!r}")
         values, places = self._different(name, self._batch.column(name))
         known = {text: place for place, text in enumerate(possible)}
-        table = np.array([*(known.get(text, -2) for text in values.to_pylist()), -1], np.int32)
+        unknown = -2
+        if other is not None:
+            unknown, known[""] = known[other], -1 if absent is None else absent
+        table = np.array([*(known.get(text, unknown) for text in values.to_pylist()), -1], np.int32)
         self.refuse_where((table == -2)[places], f"{name!r} is none of {', '.join(possible)}")
         return np.where(places < 0, -1 if absent is None else absent, table[places]).astype(np.int32)
 
@@ -92,9 +108,9 @@ class ArrowRows:
         if not self._arrow.types.is_integer(column.type):
             raise ImportFailed(f"{self._path}: column {name!r} holds {column.type}; whole numbers are wanted")
         low, high = bounds
-        values = column.fill_null(max(low, 0)).to_numpy(zero_copy_only=False)
-        self.refuse_where((values < low) | (values > high), f"{name!r} is not {low} to {high}")
-        found: Ints = values.astype(np.int32)
+        given, values = self.given(name), column.fill_null(0).to_numpy(zero_copy_only=False)
+        self.refuse_where(given & ((values < low) | (values > high)), f"{name!r} is not {low} to {high}")
+        found: Ints = np.where(given, values, max(low, 0)).astype(np.int32)
         return found
 
     def flags(self, name: str) -> Mask:
@@ -135,15 +151,32 @@ class ArrowRows:
         column = self._batch.column(name)
         return column.cast(kind) if self._arrow.types.is_null(column.type) else column
 
+    def _need_utf8(self, name: str, values: Any, places: NDArray[np.int64]) -> None:
+        """Parquet says that texts are UTF-8, and nobody has looked. O(bytes)."""
+        try:
+            values.validate(full=True)
+        except self._arrow.ArrowInvalid:
+            raw = values.cast(self._arrow.binary()).to_pylist()
+            bad = np.array([text.decode(errors="replace").encode() != text for text in raw])
+            self.refuse_where(bad[places], f"{name!r} is no UTF-8")
+
     def _different(self, name: str, column: Any) -> tuple[Any, NDArray[np.int64]]:
-        """The different texts of a column, and the place of each row's among them; −1 for nothing."""
+        """The different texts of a column, and the place of each row's among them; −1 for nothing.
+
+        What a dictionary holds and no row says is left out: it would be numbered, and so known.
+        """
         kinds, arrow = self._arrow.types, self._arrow
         if not kinds.is_dictionary(column.type):
             if not (kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_null(column.type)):
                 raise ImportFailed(f"{self._path}: column {name!r} holds {column.type}; texts are wanted")
             column = column.cast(arrow.string()).dictionary_encode()
         places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return column.dictionary.cast(arrow.string()), places
+        values = column.dictionary.cast(arrow.string())
+        said = np.bincount(places + 1, minlength=len(values) + 1)[1:] > 0
+        if said.all():
+            return values, places
+        new_places = np.append(np.cumsum(said) - 1, -1)
+        return values.filter(arrow.array(said)), new_places[places]
 
     def _interned(self, symbols: Symbols, name: str, values: Any, longest: int, *, empty_is_none: bool) -> Ints:
         """The index of each of the different texts, and at the end NONE, which place −1 means."""
@@ -165,7 +198,9 @@ def _bounds(values: Any) -> NDArray[np.int32]:
 
 def _arena(values: Any) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     data = values.buffers()[2]
-    return _bounds(values).astype(np.int64), np.frombuffer(data if data is not None else b"", np.uint8)
+    # Read-only as all names are: for others a second kernel would be compiled.
+    raw = memoryview(data if data is not None else b"").toreadonly()
+    return _bounds(values).astype(np.int64), np.frombuffer(raw, np.uint8)
 
 
 def _rows_with(row: NDArray[np.int64], bad: Mask, count: int) -> Mask:

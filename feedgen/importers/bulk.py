@@ -78,7 +78,11 @@ class BulkReader:
     def _rows_in(self, table: str, path: Path) -> int:
         with self._clear(path):
             metadata = self._parquet.read_metadata(path)
-        names = set(metadata.schema.to_arrow_schema().names)
+        every = metadata.schema.to_arrow_schema().names
+        names = set(every)
+        if len(names) < len(every):
+            twice = next(name for name in every if every.count(name) > 1)
+            raise ImportFailed(f"{path}: has column {twice!r} twice")
         if missing := [name for name in _NEEDED[table] if name not in names]:
             raise ImportFailed(f"{path}: has no column {missing[0]!r}")
         if unknown := sorted(names - {*_NEEDED[table], *_POSSIBLE.get(table, ())}):
@@ -110,9 +114,7 @@ class BulkReader:
 
     def _users(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
         ts = self._moments(rows) if rows.has("ts") else np.zeros(rows.count)
-        users = rows.ids(state.users, "id")
-        if len(np.unique(users)) < len(users):
-            raise ValueError("a user is there twice")
+        users = rows.new_ids(state.users, "id")
         bulk.users(users, ts, {})
         said: dict[str, Callable[[], NDArray[np.int32]]] = {
             "utc_offset_min": lambda: rows.numbers("utc_offset_min", (-1_440, 1_440)),
@@ -146,7 +148,7 @@ class BulkReader:
         sensitive = rows.flags("sensitive") if has("sensitive") else np.zeros(count, np.bool_)
         fields = language, min_age.astype(np.uint8), sensitive, media.astype(np.uint8), length, location
         about = Described(*fields, bounds, topics)
-        bulk.posts(rows.ids(state.post_ids, "id"), rows.ids(state.users, "author"), self._moments(rows), about)
+        bulk.posts(rows.new_ids(state.post_ids, "id"), rows.ids(state.users, "author"), self._moments(rows), about)
 
     def _follows(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
         viewers, authors = rows.ids(state.users, "viewer"), rows.ids(state.users, "author")
@@ -154,7 +156,9 @@ class BulkReader:
         bulk.follows(viewers, authors, self._moments(rows))
 
     def _logins(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:
-        devices = rows.choices("device", DEVICES, absent=-1) + 1 if rows.has("device") else np.zeros(rows.count)
+        devices: NDArray[np.int32] = np.zeros(rows.count, np.int32)
+        if rows.has("device"):
+            devices = rows.choices("device", DEVICES, absent=-1, other="other") + 1
         bulk.logins(rows.ids(state.users, "viewer"), self._moments(rows), devices.astype(np.uint8))
 
     def _views(self, state: State, bulk: Bulk, rows: ArrowRows) -> None:

@@ -1,26 +1,29 @@
 """Checksums of columns, chunk by chunk, as fast as memory is read: what tells that one is torn, or has changed."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from feedgen.compiling import Compiler
 
 CHUNK_BYTES: Final = 1 << 16
 """What one checksum is of. Smaller ones find what little has changed; each costs 8 bytes in a snapshot."""
 _WORD: Final = 8
 _P: Final = np.uint64(0x9E3779B97F4A7C15)
 _Q: Final = np.uint64(0xC2B2AE3D27D4EB4F)
+_COMPILER: Final = Compiler(Path(__file__).parent, "checksum", [Path(__file__)])
 
 
-@njit(nogil=True, cache=True)
+@_COMPILER.inner
 def _mix(h: Any, word: Any, odd: Any) -> Any:
     """One to one in `word` for a given `h`: a chunk in which one word has changed never keeps its checksum."""
     h = (h ^ word) * odd
     return h ^ (h >> np.uint64(29))
 
 
-@njit(nogil=True, cache=True)
+@_COMPILER.compiled
 def _sums(words: Any, each: int, tail: Any, bytes_in_tail: int, out: Any) -> None:
     """Four lanes, as one multiplication must not wait for the one before."""
     for chunk in range(len(out)):

@@ -206,7 +206,7 @@ def drop_abandoned(folder: Path) -> int:
         except FileNotFoundError:  # ended, or is only beginning: then it fails, and the next one does not
             with suppress(OSError):
                 part.rmdir()
-        except BlockingIOError:
+        except (BlockingIOError, NotADirectoryError):  # being written; no draft, whatever it is
             continue
     return dropped
 

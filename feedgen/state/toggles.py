@@ -57,7 +57,9 @@ class Toggles(Composite):
             column.reach(int(left.max()) + 1)
         if ids is None:
             arena.reserve(np.bincount(left))
-            names = Names(np.zeros(count + 1, np.int64), np.empty(0, np.uint8))
+            names = Names(
+                np.zeros(count + 1, np.int64), np.frombuffer(b"", np.uint8)
+            )  # read-only, as `encoded`: one kernel
         else:
             names = encoded(ids)
         events = Events(left.astype(np.int64), right.astype(np.int32), on, ts, *names)

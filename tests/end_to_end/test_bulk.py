@@ -1,12 +1,15 @@
 """A network in tables becomes a snapshot, the log goes on from it, and without it nothing starts."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from feedgen.ondisk import Taken
 
 pytest.importorskip("pyarrow", reason="bulk imports need the extra `parquet`")
 
@@ -33,6 +36,19 @@ def test_from_tables_to_feeds_and_what_a_missing_snapshot_says(run: Callable[...
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("feedgen: the log goes on from a bulk import")
         assert len(refused.stderr.splitlines()) == 1
+
+
+def test_of_two_bulk_imports_at_once_the_second_is_refused(run: Callable[..., Any], tmp_path: Path) -> None:
+    network, data = tmp_path / "network", tmp_path / "data"
+    run("network", str(network), "--viewers", "20", module="loadtest")
+    data.mkdir()
+    first = Taken(data, os.O_RDONLY | os.O_DIRECTORY)
+    refused = run("import", "--bulk", str(network), "--data", str(data), check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"feedgen: another bulk import fills {data}; wait for it, or name another --data\n"
+    assert list(data.iterdir()) == []
+    first.close()
+    assert json.loads(run("import", "--bulk", str(network), "--data", str(data)).stdout)["rows"]["users"] == 20
 
 
 def test_a_state_is_measured_in_memory_on_disk_and_back(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from feedgen.events import ENGAGEMENTS, FEEDBACK, Event
 from feedgen.importers import bulk
 from feedgen.importers.bulk import BulkReader
 from feedgen.pipeline import Pipeline
+from feedgen.state.logins import device_code
 from feedgen.state.state import State
 from feedgen.synthetic import NetworkSpec, generate
 from feedgen.synthetic.tables import REST, Tables
@@ -70,7 +71,7 @@ def drawn(rng: random.Random) -> Rows:
             dict(zip(("viewer", "author", "ts"), (*rng.sample(people, 2), ts()), strict=True)) for _ in range(12)
         ],
         "logins": [
-            {"viewer": rng.choice(people), "ts": ts(), "device": some(("phone", "other", "tv"))} for _ in range(4)
+            {"viewer": rng.choice(people), "ts": ts(), "device": some(("phone", "tv", "toaster", ""))} for _ in range(4)
         ],
         "views": [{"viewer": rng.choice(people), "post": rng.choice(posts), "ts": ts()} for _ in range(20)],
         "engagements": [
@@ -170,7 +171,25 @@ def test_ids_may_be_numbers_and_times_may_be_times(tmp_path: Path) -> None:
     assert state.graph.followed_at(minus).tolist() == [NOW - 0.5]
 
 
+def not_utf8(*texts: bytes) -> Any:
+    """Texts as a careless writer leaves them."""
+    plain = pyarrow.array(texts, pyarrow.binary())
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(plain), plain.buffers())
+
+
+def test_what_only_a_dictionary_holds_is_nobody(tmp_path: Path) -> None:
+    places = pyarrow.array([1, None, 1, 3], pyarrow.int8())
+    kinds = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array(["", "phone", "boat", "tv"]))
+    viewers = pyarrow.DictionaryArray.from_arrays(pyarrow.array([2, 2, 1, 2]), pyarrow.array(["", "b", "a", "ghost"]))
+    as_tables(logins={"viewer": viewers, "ts": [1.0, 2.0, 3.0, 4.0], "device": kinds})(tmp_path)
+    state = loaded(tmp_path)
+    assert sorted(state.users.names) == ["a", "b"]
+    found = {name: state.logins.device(state.users.intern(name)) for name in ("a", "b")}
+    assert found == {"a": device_code("tv"), "b": device_code("phone")}
+
+
 BAD: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "no UTF-8": ({"logins": {"viewer": not_utf8(b"a", b"b\xff"), "ts": [1, 2]}}, "row 2: 'viewer' is no UTF-8"),
     "an empty id": (
         {"logins": {"viewer": ["a", ""], "ts": [1.0, 1.0]}},
         "logins.parquet: row 2: 'viewer' is not 1 to 128",
@@ -198,9 +217,9 @@ BAD: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "a column too many": ({"logins": {"viewer": ["a"], "ts": [1], "why": [1]}}, "nobody knows what column 'why' means"),
     "a post twice": (
         {"posts": {"id": ["p", "p"], "author": ["a", "b"], "ts": [1, 1]}},
-        "rows 1 to 2: a post is there twice",
+        "row 2: this 'id' is there twice",
     ),
-    "a user twice": ({"users": {"id": ["a", "a"], "ts": [1, 1], "verified": [True, False]}}, "a user is there twice"),
+    "a user twice": ({"users": {"id": ["b", "a", "a"], "verified": [True] * 3}}, "row 3: this 'id' is there twice"),
     "an empty topic": (
         {"posts": {"id": ["p"], "author": ["a"], "ts": [1], "topics": [["x", ""]]}},
         "row 1: a topic is empty",
@@ -233,10 +252,27 @@ def test_what_is_bad_is_named(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    ids = pyarrow.array(["a"])
+    table = pyarrow.Table.from_arrays([ids, ids, pyarrow.array([1.0])], names=["viewer", "viewer", "ts"])
+    pyarrow_parquet.write_table(table, tmp_path / "logins.parquet")
+    with pytest.raises(ImportFailed, match=r"logins\.parquet: has column 'viewer' twice"):
+        BulkReader(tmp_path, NOW)
+
+
+def test_a_narrow_column_may_say_nothing(tmp_path: Path) -> None:
+    as_tables(users={"id": ["a"], "birth_year": pyarrow.array([None], pyarrow.int8())})(tmp_path)
+    state = loaded(tmp_path)
+    assert state.about_users.decided(0, "birth_year") is None
+
+
 def test_rows_are_counted_through_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "_ROWS", 2)
     as_tables(logins={"viewer": ["a", "b", "c", "d", ""], "ts": [1, 1, 1, 1, 1]})(tmp_path)
     with pytest.raises(ImportFailed, match="row 5: "):
+        loaded(tmp_path)
+    as_tables(users={"id": ["a", "b", "c", "a"]})(tmp_path)
+    with pytest.raises(ImportFailed, match="row 4: this 'id' is there twice"):
         loaded(tmp_path)
 
 
