@@ -255,7 +255,10 @@ def fold(
     batch_events: Annotated[int, typer.Option(min=1, max=100_000, help="Events folded together.")] = 5_000,
     json_file: JsonOption = None,
 ) -> None:
-    """Events folded a second on one core, an epoch each second included, the log not. Prints one JSON object."""
+    """Events folded a second on one core, an epoch each second included, the log not.
+
+    And beside a thread that generates. Prints one JSON object.
+    """
     from loadtest.fold_bench import Plan as Folding
     from loadtest.fold_bench import measure
 

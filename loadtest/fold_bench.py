@@ -1,5 +1,9 @@
-"""How fast events are folded: a seeded network's, in log order, with an epoch made each second as a server does."""
+"""How fast events are folded: a seeded network's, in log order, alone and beside generation.
 
+Alone, with an epoch made each second as a server does; beside generation, with one for each batch of feeds.
+"""
+
+import asyncio
 import resource
 import time
 from collections import Counter
@@ -13,6 +17,7 @@ from feedgen.selection.epoch import Epochs
 from feedgen.state.engagement import hour_of
 from feedgen.state.state import State
 from feedgen.synthetic import NetworkSpec, generate
+from loadtest.fold_beside import Batch, fold_beside
 
 _DAY_S = 86_400.0
 
@@ -28,23 +33,26 @@ class Plan(NamedTuple):
 
 
 def measure(plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Events a second of CPU time and of wall time, what an epoch costs, and bytes by part of the state."""
+    """Events a second of CPU time, what an epoch costs, and bytes by part of the state; `beside`: see fold_beside."""
     tell(f"drawing a network of {plan.viewers:,} viewers")
     network = generate(NetworkSpec(viewers=plan.viewers, days=plan.days, seed=plan.seed))
     events = list(network.events())
     settings = Settings()
-    state = State(settings.state, settings.ranking)
-    epochs = Epochs(state, settings.state.retention_days * _DAY_S, settings.feed.items)
     warm = int(len(events) * plan.warm_share)
     tell(f"folding {warm:,} events, and then {len(events) - warm:,} measured")
-    for batch in _batches(events[:warm], 1, plan.batch_events):
-        state.fold(batch)
+    state = _folded(events[:warm], settings, plan.batch_events)
+    epochs = Epochs(state, settings.state.retention_days * _DAY_S, settings.feed.items)
     epochs.at(hour_of(events[warm].ts))
+    alone = _measured(state, epochs, events[warm:], warm + 1, plan.batch_events)
+    tell("the same beside a thread that generates")
+    other = _folded(events[:warm], settings, plan.batch_events)
+    batches = list(_batches(events[warm:], warm + 1, plan.batch_events))
     return {
         "viewers": plan.viewers,
         "events": len(events),
         "measured": len(events) - warm,
-        **_measured(state, epochs, events[warm:], warm + 1, plan.batch_events),
+        **alone,
+        "beside": asyncio.run(fold_beside(other, batches, settings)),
         "mix": dict(Counter(event.type for event in events).most_common()),
         "follows": state.graph.follow_count,
         "posts": len(state.post_ids),
@@ -52,6 +60,13 @@ def measure(plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
         "bytes": state.nbytes(),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def _folded(events: Sequence[Event], settings: Settings, size: int) -> State:
+    state = State(settings.state, settings.ranking)
+    for batch in _batches(events, 1, size):
+        state.fold(batch)
+    return state
 
 
 def _measured(state: State, epochs: Epochs, events: Sequence[Event], first: int, size: int) -> dict[str, float]:
@@ -78,7 +93,7 @@ def _measured(state: State, epochs: Epochs, events: Sequence[Event], first: int,
     }
 
 
-def _batches(events: Sequence[Event], first: int, size: int) -> Iterator[list[tuple[int, Event]]]:
+def _batches(events: Sequence[Event], first: int, size: int) -> Iterator[Batch]:
     pairs = enumerate(events, start=first)
     while batch := list(islice(pairs, size)):
         yield batch

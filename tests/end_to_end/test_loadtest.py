@@ -106,3 +106,15 @@ def test_the_main_job_is_measured_whole(run: Callable[..., Any]) -> None:
     figures = json.loads(done.stdout)
     for name in ("import_events_per_s", "feeds_per_s", "pages_per_s", "page_p50_ms", "bytes_per_resident_feed"):
         assert 0 < figures[name]["min"] == figures[name]["median"] == figures[name]["max"], name
+
+
+def test_folding_is_measured_alone_and_beside_generation(run: Callable[..., Any]) -> None:
+    figures = json.loads(
+        run("fold", "--viewers", "60", "--days", "5", "--batch-events", "200", module="loadtest").stdout
+    )
+    assert figures["measured"] == pytest.approx(figures["events"] / 2, abs=1)
+    assert figures["events_per_s"] > 0
+    beside = figures["beside"]
+    assert beside["feeds_per_s"] > 0
+    assert 0 < beside["events_per_s"] < beside["events_per_s_of_folding"]
+    assert beside["events_per_s"] == pytest.approx(figures["measured"] / beside["wall_s"], rel=0.3)
