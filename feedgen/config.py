@@ -56,6 +56,7 @@ class State(_Section, frozen=True):
     posts_per_author: Count = 2_000
     seen_days: Positive = 90.0
     seen_per_viewer: Count = 20_000
+    engaged_per_viewer: Count = 20_000
     removals_kept: Count = 1_000_000
 
 

@@ -57,6 +57,7 @@ def settings_that_matter(settings: Settings) -> dict[str, float]:
         "state.retention_days": kept.retention_days,
         "state.posts_per_author": kept.posts_per_author,
         "state.seen_per_viewer": kept.seen_per_viewer,
+        "state.engaged_per_viewer": kept.engaged_per_viewer,
     }
 
 
@@ -151,7 +152,7 @@ class Snapshots:
         if stand.base != self._base:
             raise BadSnapshot("goes back to another bulk import than the log")
         for name, value in settings_that_matter(self._settings).items():
-            if (was := stand.settings.get(name, 0.0)) != value:  # none of them can be 0
+            if (was := stand.settings.get(name, value)) != value:  # what is older than a setting forgot nothing by it
                 raise BadSnapshot(f"was made with {name} {was:g}, which is {value:g} now")
         if until_ts is not None and stand.latest_ts > until_ts:
             raise BadSnapshot("holds events that are later than --now")

@@ -44,7 +44,8 @@ NOT_TOLD: Final = {
 
 
 def told(state: State, now: float) -> dict[str, Any]:
-    """Everything the state knows, in outside ids, sorted; of authors' posts those a reader at `now` can ask for."""
+    """Everything the state knows, in outside ids, sorted; of authors' posts, and of what was done with posts, that
+    which a reader at `now` can ask for."""
     return {
         "watermark": state.watermark,
         "users": sorted(state.users.names),
@@ -60,7 +61,7 @@ def told(state: State, now: float) -> dict[str, Any]:
             )
             for field in state.about_users.FIELDS
         },
-        "engagement": _engagement(state),
+        "engagement": _engagement(state, now),
         "impressions": _impressions(state),
         "logins": sorted(
             (name, state.logins.last(user), state.logins.device(user), state.logins.last_active(user))
@@ -182,10 +183,12 @@ def embedding_of(about: PostAttributes, post: int) -> list[int]:
     return found
 
 
-def _engagement(state: State) -> dict[str, Any]:
-    engagement, user, post = state.engagement, state.users.name, state.post_ids.name
+def _engagement(state: State, now: float) -> dict[str, Any]:
+    engagement, posts, user, post = state.engagement, state.posts, state.users.name, state.post_ids.name
     by_post: Counter[tuple[str, str, int, str]] = Counter()
-    _, everything = engagement.of_posts(np.arange(len(state.post_ids)))
+    since = now - posts.retention_s - DAY
+    shown = np.flatnonzero((posts.author == UNKNOWN) | (posts.created >= since))
+    _, everything = engagement.of_posts(shown)
     for item, viewer, hour, kind, sign in rows_of(*everything):
         by_post[post(item), user(viewer), hour, KINDS[kind]] += sign
     by_viewer: Counter[tuple[str, str, int, str]] = Counter()

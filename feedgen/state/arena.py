@@ -68,6 +68,11 @@ class Arena(Composite):
             carry_out(column.spare(0), self.starts.values, self.counts.values, moves)
         self.used = used
 
+    def leave(self, owners: NDArray[np.integer[Any]]) -> None:
+        """Empty the rooms of these owners, and leave them. O(all owners), and O(entries) where that closes up."""
+        self.counts.values[owners], self.rooms.values[owners] = 0, 0
+        self.tidy()
+
     def tidy(self) -> bool:
         """Close up where much lies in rooms that were left; whether it did. O(owners) where not."""
         wasteful = self.used - int(self.rooms.values.sum(dtype=np.int64)) > self.used // _WASTE

@@ -4,6 +4,8 @@ An engagement is the other one's index and, in 32 bits, the hour since the epoch
 back: 8 bytes in the list of its post and, if in favour, 8 in that of its viewer. Hours are the buckets, days are 24 of
 them; decay and windows are computed when read. Weights are rounded to integers before they are added, so that sums do
 not depend on the order of arrival.
+
+What was done with a post is kept as long as the post can be shown, and of what a viewer did the latest.
 """
 
 import threading
@@ -17,6 +19,7 @@ from feedgen.state.changes import Changes
 from feedgen.state.columns import SECONDS_PER_HOUR, Column, Composite, Part
 from feedgen.state.counting import add_units, sum_units
 from feedgen.state.lists import Lists, Spans
+from feedgen.state.symbols import Symbols
 from feedgen.state.tally import Tally
 from feedgen.state.toggles import Toggles
 from feedgen.state.touched import Touched
@@ -127,8 +130,11 @@ class Engagement(Composite):
     And 32 bytes a post, 40 a viewer; what Lists and Toggles leave unused.
     """
 
-    def __init__(self, popularity: Decay, engaged: Tally, changes: Changes) -> None:
-        """`engaged`: where those in favour are counted."""
+    def __init__(self, popularity: Decay, engaged: Tally, changes: Changes, ids: Symbols, per_viewer: int) -> None:
+        """`engaged`: where those in favour are counted; `ids`: those of posts. Of a viewer the latest `per_viewer` are
+        kept, by hour, ties by id."""
+        self._ids = ids
+        self._per_viewer = per_viewer
         self._switches = Toggles()  # right: post × _WAYS + _SWITCHED
         self._by_post = Lists(np.int64)
         self._by_viewer = Lists(np.int64)
@@ -213,7 +219,26 @@ class Engagement(Composite):
         favour = np.flatnonzero(values >> 1 & KIND_MASK < AGAINST)
         viewers, posts, values = viewers[favour], posts[favour], values[favour]
         self._by_viewer.append_many(viewers, posts.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
+        for viewer in np.unique(viewers[self._by_viewer.spans.counts[viewers] > self._per_viewer]).tolist():
+            self._by_viewer.put(viewer, self._latest(self._by_viewer.of(viewer)))
         self._engaged.add(posts, 1 - 2 * (values & BACK))
+
+    def _latest(self, packed: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The latest `per_viewer` of more; copies. To cut again, with others, comes to the same as to cut once."""
+        hours = packed >> 5 & HOUR_MASK
+        edge = np.partition(hours, -self._per_viewer)[-self._per_viewer]
+        kept, tied = packed[hours > edge], packed[hours == edge].tolist()
+        tied.sort(key=lambda value: (self._ids.name(value >> POST_SHIFT), value & (1 << 5) - 1))
+        return np.concatenate((kept, np.array(tied[: self._per_viewer - len(kept)], np.int64)))
+
+    def forget(self, posts: NDArray[np.integer[Any]]) -> None:
+        """Let go of what was done with posts that can be shown no more. O(all posts)."""
+        counts = self._by_post.spans.counts
+        posts = posts[posts < len(counts)]
+        posts = posts[counts[posts] > 0]
+        if len(posts):
+            self._by_post.clear(posts)
+            self._changes.note(posts)
 
     def _remember(self, posts: NDArray[np.integer[Any]], values: NDArray[np.int64]) -> None:
         if self._cache_hour < 0:
@@ -229,18 +254,20 @@ class Engagement(Composite):
         self._cache, self._fresh = Column(np.int64), (Column(np.int32), Column(np.int64))
 
     def of_viewer(self, viewer: int) -> Engagements:
-        """Everything the viewer did in favour of a post; copies. O(n)."""
+        """What the viewer did in favour of posts, the latest; copies. O(n)."""
         packed = self._by_viewer.of(viewer)
         return _unpack(packed >> POST_SHIFT, np.full(len(packed), viewer), packed)
 
     @property
     def by_viewer(self) -> Spans:
-        """What each viewer did in favour of posts, as post << POST_SHIFT | value; views until the next fold."""
+        """The latest of what each viewer did in favour of posts, as post << POST_SHIFT | value; views until the next
+        fold."""
         return self._by_viewer.spans
 
     @property
     def by_post(self) -> Spans:
-        """Everything done with each post, as viewer << POST_SHIFT | value; views until the next fold."""
+        """Everything done with each post that can be shown, as viewer << POST_SHIFT | value; views until the next
+        fold."""
         return self._by_post.spans
 
     @property

@@ -17,7 +17,8 @@ from feedgen.state.toggles import Toggles
 
 UNKNOWN: Final = -1
 _REVIEW_BITS: Final = 8
-_SLACK_S: Final = 3 * 86_400.0
+_DAY_S: Final = 86_400.0
+_SLACK_S: Final = 3 * _DAY_S
 """Posts stay this much longer than they can be shown: the newest event may be dated a day ahead of now, and a reader
 may page on through a feed that has been stale for a day, as of when it was made."""
 
@@ -185,11 +186,23 @@ class Posts(Composite):
     def _trim(self, authors: NDArray[np.integer[Any]]) -> None:
         """Take out what is too many or too old. O(authors), and of those where something is, their recent posts."""
         starts, counts, values = self._recent.spans
-        horizon = float(self._newest[0]) - (self.retention_s + _SLACK_S)
+        horizon = self._horizon
         over = (counts[authors] > self._per_author) | (self._created.values[values[starts[authors]]] < horizon)
         for author in authors[over].tolist():
             recent = self._recent.of(author)[-self._per_author :].copy()
             self._recent.put(author, recent[np.searchsorted(self._created.values[recent], horizon) :])
+
+    @property
+    def _horizon(self) -> float:
+        """Posts from before it can be shown no more (s)."""
+        return float(self._newest[0]) - (self.retention_s + _SLACK_S)
+
+    def expired(self) -> NDArray[np.int64]:
+        """Posts that can be shown no more, whatever `now` is; copies. O(all posts)."""
+        found: NDArray[np.int64] = np.flatnonzero(
+            (self._author.values != UNKNOWN) & (self._created.values < self._horizon)
+        )
+        return found
 
     def _leave(self, author: int, post: int) -> None:
         """Out of the author's recent posts; what the cap had pushed out for it comes back."""
@@ -216,6 +229,11 @@ class Posts(Composite):
     def author(self) -> NDArray[np.int32]:
         """Author by post; a view until the next fold."""
         return self._author.values
+
+    @property
+    def newest_day(self) -> int:
+        """Whole days since the epoch, of the newest post."""
+        return int(self._newest[0] // _DAY_S)
 
     @property
     def created(self) -> NDArray[np.float64]:

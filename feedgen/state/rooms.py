@@ -29,12 +29,11 @@ def wider(
 
     The last room of all grows where it stands.
     """
-    if rooms[owner] and starts[owner] + rooms[owner] == used:
-        used = starts[owner]
-    if used + wanted > capacity:
-        return FULL, max(used, starts[owner] + rooms[owner])
+    start = starts[owner] if rooms[owner] and starts[owner] + rooms[owner] == used else used
+    if start + wanted > capacity:
+        return FULL, used
     rooms[owner] = wanted
-    return used, used + wanted
+    return start, start + wanted
 
 
 @compiled

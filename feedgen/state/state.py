@@ -61,12 +61,14 @@ class State(Composite):
         self.about_users = UserAttributes(self.languages)
         self.about_posts = PostAttributes(self.topic_names, self.languages, self.about_users.locations)
         popularity = Decay(kind_weights(ranking), by_half_life(ranking.engagement_half_life_hours))
-        self.engagement = Engagement(popularity, self.posts.engaged, self.changes)
+        tallied = self.posts.engaged, self.changes
+        self.engagement = Engagement(popularity, *tallied, self.post_ids, settings.engaged_per_viewer)
         seen = settings.seen_days, settings.seen_per_viewer
         self.impressions = Impressions(self.post_ids, *seen, self.posts.viewed, self.views)
         self.logins = Logins()
         self.presence = Presence()
         self._watermark = Column(np.int64, 0, 1)
+        self._forgot_on = 0
         self._folds: dict[str, Callable[[Sequence[Event], Ints, Floats], None]] = {
             "follow": self._follow,
             "unfollow": self._follow,
@@ -153,6 +155,9 @@ class State(Composite):
         self.posts.reach()
         self.about_posts.reach(len(self.post_ids))
         self.engagement.touched.reach(len(self.post_ids))
+        if self.posts.newest_day > self._forgot_on:  # no reader sees the difference
+            self.engagement.forget(self.posts.expired())
+            self._forgot_on = self.posts.newest_day
 
     def by_last_activity(self, since: float = 0.0) -> list[str]:
         """Who did anything since then (s), the latest first, ties by id. O(viewers log viewers)."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from feedgen.state.lists import Lists
 
-DEEDS = ("append", "drop", "put", "many", "bulk", "close up", "tear")
+DEEDS = ("append", "drop", "put", "many", "bulk", "clear", "close up", "tear")
 deeds = st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 9), st.sampled_from(DEEDS)))
 
 
@@ -22,6 +22,12 @@ def check(lists: Lists) -> None:
         assert not places & taken
         taken |= places
     assert max(taken, default=-1) < arena.used
+
+
+def close_up(lists: Lists, plainly: dict[int, list[int]]) -> None:
+    """Then nothing lies between the lists."""
+    lists._arena.close_up()
+    assert lists._arena.used == sum(map(len, plainly.values()))
 
 
 @settings(max_examples=200, deadline=None)
@@ -41,9 +47,11 @@ def test_lists_hold_what_lists_hold(found: list[tuple[int, int, str]]) -> None:
         elif deed == "put":
             lists.put(owner, np.arange(value + 9, dtype=np.int32))
             own[:] = range(value + 9)
+        elif deed == "clear":
+            lists.clear(np.arange(min(owner, len(lists.spans.starts))))
+            plainly |= {one: [] for one in range(owner)}
         elif deed == "close up":
-            lists._arena.close_up()
-            assert lists._arena.used == sum(map(len, plainly.values()))
+            close_up(lists, plainly)
         elif deed == "tear":
             saved = {name: values.copy() for name, values in lists.columns().items()}
             lists = Lists(np.int32)
