@@ -21,8 +21,9 @@ demo: install
 	@$(BIN)/feedgen demo $(ARGS)
 
 # One BLAS thread: the login network's matrices are small, and two threads on a shared machine wait for each other.
+# Worksteal: tests of a file stay together, so that what they share is made once, and neither worker is idle at the end.
 test: install
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -15,10 +15,15 @@ LOGIN: Final = NOW - 3 * 86_400.0
 """When everyone of the crowd logged in last."""
 
 
+class ServerGone(Exception):
+    """The caller's server answers no more; the message says how that showed."""
+
+
 class Caller(NamedTuple):
     """`feeds`: makes those of some viewers and says how many items they hold together; `posts`: what is in one of them.
 
     Posts by number, best first. `server_s`: seconds of processor time that the caller's server has taken so far.
+    All raise ServerGone once that died.
     """
 
     feeds: Callable[[Sequence[int]], int]
@@ -48,6 +53,9 @@ def ours(pipeline: Pipeline, batch: int) -> Caller:
 
 
 def cpu_s(pid: int) -> float:
-    """What the process has used so far, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """What the process has used so far, in user and system mode. Raises ServerGone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise ServerGone(f"process {pid} has ended") from error
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

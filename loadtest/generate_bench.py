@@ -1,7 +1,9 @@
 """Generation beside its peers: the same network, the same viewers, in turns; feeds a second of one caller."""
 
+import math
 import os
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -10,13 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from feedgen.batch import warm
 from feedgen.config import Settings, load
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
 from loadtest import redis_peer, sql_peer
-from loadtest.caller import Caller, ours
+from loadtest.caller import Caller, ServerGone, ours
 from loadtest.crowd import NOW, Crowd, Extent, deeds_into, draw, follows_into, foreseen, people_into, posts_into
 from loadtest.peers import LOAD_CPU, NotHere
 from loadtest.postgres import NoPostgres
@@ -69,17 +72,26 @@ class _Network:
         self.about: dict[str, dict[str, float]] = {}
         self.speeds: dict[str, list[Speed]] = {}
 
+    def drop(self, name: str, reason: str, tell: Callable[[str], None]) -> None:
+        """Leave it out from now on, with what was measured of it."""
+        tell(f"{self.extent.viewers:,} viewers: {name} is left out: {reason}")
+        self.absent[name] = reason
+        del self.callers[name]
+        self.speeds.pop(name, None)
+
 
 def measure(sizes: Sequence[int], plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
     """Figures of the first size, of all under `sizes`, and how the cost of a feed grows from the first to the others.
 
     All sizes are made first; then each round goes through all callers, and for each through all sizes, so that what the
-    machine does meanwhile happens to all alike. A peer that is not here, or has no room, is a reason instead.
+    machine does meanwhile happens to all alike. A peer that is not here, has no room or dies is a reason instead.
     Raises RuntimeError where ours has no room.
     """
     with ExitStack() as stack:
         networks = [_Network(plan.extent(viewers)) for viewers in sizes]
         _find_room(networks, plan)
+        tell("compiling the generation, where that was not done before: a minute or two")
+        warm()
         for network in networks:
             _make(network, plan, stack, tell)
         allowed = os.sched_getaffinity(0)
@@ -130,7 +142,7 @@ def _make(network: _Network, plan: Plan, stack: ExitStack, tell: Callable[[str],
     network.pipelines = pipelines
     network.callers = {name: ours(pipeline, plan.batch) for name, pipeline in pipelines.items()} | peers
     network.about = {name: {**sizes, **_per_feed(pipeline, viewers)} for name, pipeline in pipelines.items()}
-    _warm(network, say)
+    _warm(network, tell)
 
 
 def _loaded(
@@ -170,7 +182,7 @@ def _peers(
         say(f"filling {name}")
         try:
             peers[name] = stack.enter_context(start())
-        except (NotHere, NoPostgres, ModuleNotFoundError) as error:
+        except (NotHere, NoPostgres, ServerGone, ModuleNotFoundError) as error:
             network.absent[name] = str(error)
     return peers
 
@@ -183,27 +195,39 @@ def _per_feed(pipeline: Pipeline, viewers: int) -> dict[str, float]:
     return {"candidates_per_feed": statistics.fmean(considered), "bytes_per_feed": round(statistics.fmean(sizes), 1)}
 
 
-def _warm(network: _Network, say: Callable[[str], None]) -> None:
+def _warm(network: _Network, tell: Callable[[str], None]) -> None:
     """Notes how many items a feed of each has; what is first is slow."""
     some = range(min(16, network.extent.viewers))
-    for name, caller in network.callers.items():
-        items = caller.feeds(some) / len(some)
+    for name, caller in [*network.callers.items()]:
+        try:
+            items = caller.feeds(some) / len(some)
+        except ServerGone as gone:
+            network.drop(name, str(gone), tell)
+            continue
         network.about[name] = {"items_per_feed": items, **network.about.get(name, {})}
-        say(f"{name}, {items:,.0f} items a feed")
+        tell(f"{network.extent.viewers:,} viewers: {name}, {items:,.0f} items a feed")
 
 
 def _in_turns(networks: list[_Network], plan: Plan, tell: Callable[[str], None]) -> None:
     """The speed of each, round by round; the viewers of a size are the same for all."""
+    began, stretches = time.monotonic(), sum(len(network.callers) for network in networks)
     for number in range(plan.rounds):
-        tell(f"round {number + 1} of {plan.rounds}")
+        round_s = (time.monotonic() - began) / number if number else stretches * plan.seconds
+        left = f"{'about' if number else 'at least'} {math.ceil(round_s * (plan.rounds - number)):,} s left"
+        tell(f"round {number + 1} of {plan.rounds}: {left}")
         orders = [
             np.random.default_rng(plan.seed + number).permutation(network.extent.viewers).tolist()
             for network in networks
         ]
         for name in dict.fromkeys(name for network in networks for name in network.callers):
             for network, order in zip(networks, orders, strict=True):
-                if name in network.callers:
+                if name not in network.callers:
+                    continue
+                try:
                     speed = timed(network.callers[name], order, plan.seconds, plan.batch)
+                except ServerGone as gone:
+                    network.drop(name, f"{gone}, in round {number + 1} of {plan.rounds}", tell)
+                else:
                     network.speeds.setdefault(name, []).append(speed)
 
 

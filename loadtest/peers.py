@@ -79,12 +79,14 @@ def bare_redis() -> Iterator[tuple[Any, Peer]]:
     """An empty Redis and a client of it. Raises NotHere, or ModuleNotFoundError without the client."""
     _need("redis-server")
     from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     port = _free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with _process(command, stdout=subprocess.DEVNULL) as process:
         _until_open(port)
-        with Redis(port=port) as store:
+        with Redis(port=port, retry=Retry(NoBackoff(), 0)) as store:  # a connection that is lost is a finding
             yield store, Peer(port, process.pid)
 
 

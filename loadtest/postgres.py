@@ -46,7 +46,7 @@ def _free_port() -> int:
 
 @contextmanager
 def server(settings: Sequence[str] = ()) -> Iterator[str]:
-    """Start one with these settings ("name=value"); gives its URL. Stopped and removed at the end.
+    """Start one with these settings ("name=value"); gives its URL. Stopped and removed at the end; it may have died.
 
     Raises NoPostgres.
     """
@@ -58,10 +58,12 @@ def server(settings: Sequence[str] = ()) -> Iterator[str]:
             shutil.chown(folder, user)
         data, port = f"{folder}/data", _free_port()
 
+        def done_by(program: str, *args: str) -> "subprocess.CompletedProcess[str]":
+            command = [*prefix, str(programs / program), *args]
+            return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
         def run(program: str, *args: str) -> None:
-            done = subprocess.run(
-                [*prefix, str(programs / program), *args], cwd=folder, capture_output=True, text=True, check=False
-            )
+            done = done_by(program, *args)
             if done.returncode != 0:
                 log = Path(folder, "log")
                 raise NoPostgres(f"{program} failed: {done.stderr}{log.read_text() if log.exists() else ''}"[-500:])
@@ -72,4 +74,4 @@ def server(settings: Sequence[str] = ()) -> Iterator[str]:
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
         finally:
-            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            done_by("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")  # fails where it died before: no matter

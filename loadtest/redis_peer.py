@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.caller import ITEMS, LOGIN, Caller, cpu_s
+from loadtest.caller import ITEMS, LOGIN, Caller, ServerGone, cpu_s
 from loadtest.crowd import Crowd, Extent
 from loadtest.peers import bare_redis
 from loadtest.progress import Progress
@@ -39,21 +39,35 @@ def room(extent: Extent) -> Room:
 def redis(crowd: Crowd, followees: Followees, tell: Callable[[str], None]) -> Iterator[Caller]:
     """A sorted set of posts by time for each author, a set of those seen for each viewer, and one of who is blocked.
 
-    Raises NotHere, or ModuleNotFoundError without the client.
+    Raises NotHere, ServerGone, or ModuleNotFoundError without the client.
     """
     with bare_redis() as (client, peer):
         pipe = client.pipeline(transaction=False)
-        _fill_posts(pipe, crowd, tell)
-        _fill_seen(pipe, crowd, tell)
+        with _answering():
+            _fill_posts(pipe, crowd, tell)
+            _fill_seen(pipe, crowd, tell)
         del crowd  # this frame stays, and a million viewers' crowd is 2.5 GB
 
         def feeds(some: Sequence[int]) -> int:
-            return sum(len(_merged(pipe, viewer, followees(viewer))) for viewer in some)
+            with _answering():
+                return sum(len(_merged(pipe, viewer, followees(viewer))) for viewer in some)
 
         def posts(viewer: int) -> list[int]:
-            return [int(post) for _, post in _merged(pipe, viewer, followees(viewer))]
+            with _answering():
+                return [int(post) for _, post in _merged(pipe, viewer, followees(viewer))]
 
         yield Caller(feeds, posts, lambda: cpu_s(peer.pid))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Raises ServerGone where the client gives up."""
+    from redis import RedisError
+
+    try:
+        yield
+    except RedisError as error:
+        raise ServerGone(f"Redis stopped answering: {error}") from error
 
 
 def _merged(pipe: Any, viewer: int, authors: list[int]) -> list[tuple[float, bytes]]:

@@ -8,16 +8,16 @@ blocked, the best 500 first. It has no features, heads or diversity, and keeps n
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtest import postgres
 from loadtest.binary_copy import END, HEAD, rows
-from loadtest.caller import ITEMS, LOGIN, Caller, cpu_s
+from loadtest.caller import ITEMS, LOGIN, Caller, ServerGone, cpu_s
 from loadtest.crowd import NOW, Crowd, Extent
 from loadtest.peers import SERVER_CPU
 from loadtest.progress import Progress
@@ -61,6 +61,7 @@ _BYTES_SORTED: Final = 24
 _BUFFERS_MOST: Final = 4 << 30
 
 Parts = Iterator[tuple[NDArray[Any], ...]]
+_Answer = TypeVar("_Answer")
 
 
 def room(extent: Extent) -> Room:
@@ -96,10 +97,12 @@ def sql(crowd: Crowd, tell: Callable[[str], None]) -> Iterator[Caller]:
     """The tables filled, and the query. Raises NoPostgres, or ModuleNotFoundError without asyncpg."""
     import asyncpg
 
+    # The last is of a server that said it ends, and then is asked before the connection is seen to have ended.
+    lost = asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncpg.InternalClientError
     with postgres.server(settings(crowd.extent())) as url, asyncio.Runner() as runner:
         try:
             connection, query, backend = runner.run(filled(url, crowd, tell))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except lost as error:
             raise postgres.NoPostgres(f"PostgreSQL could not be filled: {error}") from error
         del crowd  # this frame stays, and a million viewers' crowd is 2.5 GB
 
@@ -109,14 +112,21 @@ def sql(crowd: Crowd, tell: Callable[[str], None]) -> Iterator[Caller]:
         async def posts(viewer: int) -> list[int]:
             return [row["id"] for row in await query.fetch(viewer, NOW)]
 
+        def answered(coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
+            try:
+                return runner.run(coroutine)
+            except lost as error:
+                raise ServerGone(f"PostgreSQL stopped answering: {error}") from error
+
         try:
             yield Caller(
-                lambda some: runner.run(feeds(some)),
-                lambda viewer: runner.run(posts(viewer)),
+                lambda some: answered(feeds(some)),
+                lambda viewer: answered(posts(viewer)),
                 lambda: cpu_s(backend),
             )
         finally:
-            runner.run(connection.close())
+            with suppress(*lost):
+                runner.run(connection.close())
 
 
 async def filled(url: str, crowd: Crowd, tell: Callable[[str], None]) -> tuple[Any, Any, int]:

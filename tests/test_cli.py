@@ -288,3 +288,15 @@ def test_one_line_stays_one_line() -> None:
     assert one_line("a\nb\x1b[31m\x00\ud800") == r"a\nb\x1b[31m\x00\ud800"
     assert one_line("x" * 300, 200) == "x" * 199 + "…"
     assert len(one_line("\x1b" * 300, 200)) <= 200
+
+
+def test_no_server_no_status(feedgen: Feedgen, tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text('{"id": "e1", "type": "login", "ts": 1.0, "actor": "vic"}\n')
+    assert feedgen("import", "events.jsonl", "--data", "d")[0] == 0
+    status, _, err = feedgen("status", "--data", "d", "--url", "http://127.0.0.1:9")
+    assert status == 1
+    assert err.startswith("feedgen: no server answers at http://127.0.0.1:9")
+    assert err.count("\n") == 1
+    for wrong in ("localhost:9", "ftp://localhost", ""):
+        status, _, err = feedgen("status", "--data", "d", "--url", wrong)
+        assert err == f"feedgen: --url {wrong} is none; one looks like http://127.0.0.1:8080\n"

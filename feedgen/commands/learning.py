@@ -72,7 +72,8 @@ def train(asked: Asked, *, until: float | None, promote: bool, rows: Path | None
     """
     if asked.scorer == "formula":
         raise ModelError("the formula is configured, not learnt; name another --scorer")
-    need_data_folder(asked.settings, asked.data_dir)
+    if asked.events is not None:
+        need_data_folder(asked.settings, asked.data_dir)
     with terminable(), ExitStack() as stack:
         past = _read(asked)
         _compile(asked)
@@ -143,7 +144,7 @@ class _Period:
         self.seconds: dict[str, float] = {}
         """By stage, so far: wall clock."""
         self._dump = dump
-        if version is not None:
+        if version is not None and asked.events is not None:
             need_data_folder(asked.settings, asked.data_dir)
         with self.timed("reading"):
             self._past = _read(asked)

@@ -23,7 +23,8 @@ class Changes:
             self.forget()
             return
         if self._posts.count + len(posts) > _MOST:
-            self._start, kept = self.end - _MOST // 2, self._posts.values[-_MOST // 2 :]
+            kept = self._posts.values[-(_MOST // 2) :]
+            self._start = self.end - len(kept)
             self._posts = Column(np.int32)
             self._posts.extend(kept)
         self._posts.extend(posts.astype(np.int32))

@@ -49,18 +49,6 @@ def test_status_says_how_logins_were_met(run: Callable[..., Any], serve: Callabl
     assert serving["queue"]["lag_s"] < 60
 
 
-def test_no_server_no_status(tmp_path: Path, run: Callable[..., Any]) -> None:
-    (tmp_path / "events.jsonl").write_text(json.dumps(_event(1, "login", 1.0, "vic")))
-    run("import", str(tmp_path / "events.jsonl"), "--data", str(tmp_path))
-    done = feedgen("status", "--data", str(tmp_path), "--url", "http://127.0.0.1:9", check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("feedgen: no server answers at http://127.0.0.1:9")
-    assert done.stderr.count("\n") == 1
-    for wrong in ("localhost:9", "ftp://localhost", ""):
-        done = feedgen("status", "--data", str(tmp_path), "--url", wrong, check=False)
-        assert done.stderr == f"feedgen: --url {wrong} is none; one looks like http://127.0.0.1:8080\n"
-
-
 def _status(url: str, data: str) -> dict[str, Any]:
     done = feedgen("status", "--data", data, "--url", url)
     assert done.stderr.splitlines()[0].startswith("logins")

@@ -54,7 +54,7 @@ def test_a_file_is_no_data_folder(run: Callable[..., Any], tmp_path: Path) -> No
 def test_a_stopped_demo_says_so_in_one_line_and_can_be_repeated(
     run: Callable[..., Any], tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    args = ("demo", "--once", "--viewers", "400", "--data", str(tmp_path / "d"))
+    args = ("demo", "--once", "--viewers", "200", "--data", str(tmp_path / "d"))
     process = subprocess.Popen(
         [sys.executable, "-m", "feedgen", *args], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -66,4 +66,4 @@ def test_a_stopped_demo_says_so_in_one_line_and_can_be_repeated(
     assert (process.returncode, out) == (status, "")
     assert err.splitlines()[-1] == "feedgen: interrupted; what was acknowledged is kept"
     assert "Traceback" not in err
-    assert json.loads(run(*args).stdout)["feeds"] == 400
+    assert json.loads(run(*args).stdout)["feeds"] == 200

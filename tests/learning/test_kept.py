@@ -29,7 +29,7 @@ from feedgen.learning.work import at_work, drop_work, work_of
 from feedgen.ranking.dataset import read
 from feedgen.ranking.inputs import INPUTS
 from tests.learning.communities import DAY, START, community, history
-from tests.learning.test_commands import SPAN, write
+from tests.learning.test_commands import write
 from tests.learning.test_dataset import same
 
 HALF = Settings(learning=config.Learning(negative_rate=0.5), feed=config.Feed(items=12))
@@ -181,12 +181,10 @@ def test_of_many_who_come_and_go_one_at_a_time_is_at_work(tmp_path: Path) -> Non
 @pytest.mark.parametrize("command", ["rows", "replay"])
 def test_a_killed_command_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, command: str) -> None:
     """SIGKILL in the middle of the rows, and of the replay; the end is that of a run nobody disturbed."""
-    write(tmp_path / "e.jsonl", community(90, viewers=20, authors=3))
-    until = str(START + 89 * DAY)
-    span = SPAN if command == "rows" else ("--train-until", str(START + 30 * DAY), "--until", until)
-    arguments = ["replay", "e.jsonl", *span, "--scorer", "linear", "--processes", "1"]
-    if command == "rows":
-        arguments = ["replay", "e.jsonl", "--train-until", str(START + 80 * DAY), "--until", until, *arguments[6:]]
+    write(tmp_path / "e.jsonl", community(45, viewers=20, authors=3))
+    begin, until = (str(START + day * DAY) for day in (40 if command == "rows" else 15, 44))
+    arguments = ["replay", "e.jsonl", "--train-until", begin, "--until", until]
+    arguments += ["--scorer", "linear", "--processes", "1"]
     (tmp_path / "config.yaml").write_text("learning:\n  negative_rate: 0.5\n")
     undisturbed = _run(tmp_path, [*arguments, "--dump", "whole"])
     pattern = "d.work/model/rows/*.done" if command == "rows" else "d.work/lines/*.done"

@@ -154,7 +154,7 @@ def test_looking_ahead_evicts_better_than_lru(past: Visits, learnt: Learnt) -> N
 
 def test_the_command_dumps_every_generation(feedgen: Feedgen, tmp_path: Path) -> None:
     lines(tmp_path / "s.jsonl", community(20, 23))
-    (tmp_path / "config.yaml").write_text("scheduler:\n  tick_s: 1200\n")
+    (tmp_path / "config.yaml").write_text("scheduler:\n  tick_s: 1800\n")
     begin = START + 21 * DAY
     span = ("--from", str(begin), "--until", str(begin + 2 * DAY))
     status, out, err = feedgen(
@@ -203,7 +203,7 @@ def test_the_independent_check_agrees(tmp_path: Path) -> None:
     with gzip.open(SESSIONS, "rt") as file:
         events = (decode_json(line, until * 2) for line in file)
         past = Visits.of(event for event in events if begin - 730 * DAY <= event.ts < until)
-    run = replay(past, begin, until, 10.0, Learnt(train(past, begin, moments=1_500)), PACE)
+    run = replay(past, begin, until, 10.0, Learnt(train(past, begin, moments=600)), PACE)
     dump = tmp_path / "d.jsonl"
     made = zip(run.viewers.tolist(), run.ts.tolist(), strict=True)
     dump.write_text("".join(json.dumps({"viewer": past.names[viewer], "ts": ts}) + "\n" for viewer, ts in made))
