@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from feedgen.batch import warm
 from feedgen.config import Settings, load
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
 from feedgen.pipeline import Pipeline
 from feedgen.state.state import State
+from feedgen.warming import warm
 from loadtest import redis_peer, sql_peer
 from loadtest.caller import Caller, ServerGone, ours
 from loadtest.crowd import NOW, Crowd, Extent, deeds_into, draw, follows_into, foreseen, people_into, posts_into
