@@ -47,6 +47,19 @@ class Taken:
         os.close(self._opened)
 
 
+@contextmanager
+def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
+    """Alone of all who name this file, which is there meanwhile only. Raises OSError; BlockingIOError as Taken does.
+
+    A file, as NFS locks no folder.
+    """
+    with closing(Taken(lock, os.O_CREAT | os.O_RDWR, wait=wait)):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def beside(path: Path) -> Path:
     """Where this process writes what will be `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}{WRITING}")

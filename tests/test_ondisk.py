@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from feedgen.ondisk import WRITING, Taken, beside, drop_unfinished, put, put_whole, whole, whole_folder
+from feedgen.ondisk import WRITING, Taken, alone, beside, drop_unfinished, put, put_whole, whole, whole_folder
 
 
 def test_the_new_takes_the_place_of_the_old_at_the_end(tmp_path: Path) -> None:
@@ -122,6 +122,22 @@ def test_who_writes_the_same_waits_for_its_turn(tmp_path: Path) -> None:
     assert len(set(path.read_bytes())) == 1
     assert path.stat().st_size == 100_000
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_is_alone_keeps_others_waiting_and_leaves_nothing(tmp_path: Path) -> None:
+    lock, among = tmp_path / "lock", list[int]()
+
+    def work(number: int) -> None:
+        with alone(lock):
+            among.append(number)
+            with pytest.raises(BlockingIOError), alone(lock, wait=False):
+                pass
+            assert among.pop() == number
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(work, number) for number in range(100)]:
+            done.result()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_removed_before_the_lock_was_had_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedgen import config
+from feedgen import config, snapshots
 from feedgen.config import Settings
 from feedgen.errors import SnapshotError
 from feedgen.eventlog import EventLog
@@ -217,6 +217,19 @@ async def test_after_a_log_was_put_back_new_ones_are_kept_and_those_ahead_of_it_
     assert (int(made.place.name), made.place.exists()) == (12, True)
     assert [int(place.name) for place in (tmp_path / "backup" / "snapshots").iterdir()] == [12]
     assert await passed_over(tmp_path / "backup") == ([], 12)
+
+
+async def test_one_that_is_older_than_a_setting_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no setting bounded then is whole, and is cut when it is read."""
+    known = snapshots.settings_that_matter
+
+    def older(settings: Settings) -> dict[str, float]:
+        return {name: value for name, value in known(settings).items() if name != "state.engaged_per_viewer"}
+
+    with monkeypatch.context() as before:
+        before.setattr(snapshots, "settings_that_matter", older)
+        await cut_after(tmp_path, numbered(10))
+    assert await passed_over(tmp_path) == ([], 10)
 
 
 async def test_one_that_was_made_with_other_settings_is_passed_over(tmp_path: Path) -> None:

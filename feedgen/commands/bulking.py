@@ -1,12 +1,11 @@
 """`feedgen import --bulk`: a large network from Parquet tables into a snapshot, which the log then goes on from."""
 
-import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from feedgen.commands.compiling import announced
 from feedgen.commands.console import Reporter, put_json
@@ -18,10 +17,13 @@ from feedgen.gate import EpochGate
 from feedgen.importers.bulk import BulkReader
 from feedgen.keeper import StateKeeper
 from feedgen.offloop import in_thread
-from feedgen.ondisk import Taken
+from feedgen.ondisk import alone
 from feedgen.snapshots import Snapshots, rest_on
 from feedgen.state import warming
 from feedgen.state.state import State
+
+LOCK: Final = ".import"
+"""Within data_dir, while it is filled."""
 
 
 async def run(settings: Settings, data_dir: Path, folder: Path, *, now: float) -> None:
@@ -44,11 +46,11 @@ def _alone(data_dir: Path) -> Iterator[None]:
     """The snapshot of a second import at once would take the place of the first one's, which the log then lacks."""
     need_folder(data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        taken = Taken(data_dir, os.O_RDONLY | os.O_DIRECTORY, wait=False)
-    except BlockingIOError:
-        raise ImportFailed(f"another bulk import fills {data_dir}; wait for it, or name another --data") from None
-    with closing(taken):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(data_dir / LOCK, wait=False))
+        except BlockingIOError:
+            raise ImportFailed(f"another bulk import fills {data_dir}; wait for it, or name another --data") from None
         yield
 
 

@@ -169,11 +169,13 @@ class RowMaker:
         return np.array([chances.get(post, 1.0) for post in posts], np.float32)
 
     def _known(self, login: Login) -> NDArray[np.int32]:
-        """What was shown after the login and was there at the login."""
+        """What was shown after the login, and at the login was there and could be shown: of older posts state has let
+        go what was done with them."""
         found = (self._state.post_ids.find(post) for post in self.outcomes.seen(login))
         posts = np.array([post for post in found if post is not None], np.int32)
         created = self._state.posts.created[posts]
-        return posts[(self._state.posts.author[posts] >= 0) & (created <= login.ts)]
+        shown = (created <= login.ts) & (created >= login.ts - self._state.posts.retention_s)
+        return posts[shown & (self._state.posts.author[posts] >= 0)]
 
     def _sampled(
         self,

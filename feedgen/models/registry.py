@@ -2,13 +2,12 @@
 
 A version is written beside, brought to disk, and renamed into its place: it is there whole or not at all. Promoting and
 rolling back replace the one file in the same way. Several processes may read and write: who adds, promotes or rolls
-back holds the folder, and others wait.
+back holds a lock, and others wait.
 """
 
 import io
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -20,9 +19,10 @@ from msgspec import Struct
 from feedgen.errors import ModelError
 from feedgen.models.model import NAME, Meta, Model, read_meta, read_model, stacked_arrays, stacked_of
 from feedgen.models.stacking import Stacked
-from feedgen.ondisk import Taken, put, put_whole, whole_folder
+from feedgen.ondisk import alone, put, put_whole, whole_folder
 
 _LINE: Final = "promoted.json"
+_LOCK: Final = ".lock"
 _LIVE: Final = ".learnt.npz"
 _KEPT: Final = 20
 """Promotions that can be rolled back."""
@@ -126,12 +126,12 @@ class Registry:
     @contextmanager
     def _held(self) -> Iterator[None]:
         """Alone of all processes; waits for its turn. The folder is made where it is missing."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            taken = Taken(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise ModelError(f"{self.folder} cannot be written: {error.strerror or error}") from None
-        with closing(taken):
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone(self.folder / _LOCK))
+            except OSError as error:
+                raise ModelError(f"{self.folder} cannot be written: {error.strerror or error}") from None
             yield
 
     def _put(self, line: _Line) -> None:

@@ -159,9 +159,10 @@ class Engagement(Composite):
         }
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """See columns.Part."""
+        """See columns.Part. Of viewers with more than `per_viewer`, as an older version kept them, the latest stay."""
         super().restore(columns)
         self._forget()
+        self._cut(np.arange(len(self._by_viewer.spans.counts)))
 
     def engage_many(
         self,
@@ -219,9 +220,12 @@ class Engagement(Composite):
         favour = np.flatnonzero(values >> 1 & KIND_MASK < AGAINST)
         viewers, posts, values = viewers[favour], posts[favour], values[favour]
         self._by_viewer.append_many(viewers, posts.astype(np.int64) << POST_SHIFT | values, bulk=bulk)
+        self._cut(viewers)
+        self._engaged.add(posts, 1 - 2 * (values & BACK))
+
+    def _cut(self, viewers: NDArray[np.integer[Any]]) -> None:
         for viewer in np.unique(viewers[self._by_viewer.spans.counts[viewers] > self._per_viewer]).tolist():
             self._by_viewer.put(viewer, self._latest(self._by_viewer.of(viewer)))
-        self._engaged.add(posts, 1 - 2 * (values & BACK))
 
     def _latest(self, packed: NDArray[np.int64]) -> NDArray[np.int64]:
         """The latest `per_viewer` of more; copies. To cut again, with others, comes to the same as to cut once."""

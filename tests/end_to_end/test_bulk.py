@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from feedgen.commands.bulking import LOCK
 from feedgen.ondisk import Taken
 
 pytest.importorskip("pyarrow", reason="bulk imports need the extra `parquet`")
@@ -42,13 +43,14 @@ def test_of_two_bulk_imports_at_once_the_second_is_refused(run: Callable[..., An
     network, data = tmp_path / "network", tmp_path / "data"
     run("network", str(network), "--viewers", "20", module="loadtest")
     data.mkdir()
-    first = Taken(data, os.O_RDONLY | os.O_DIRECTORY)
+    first = Taken(data / LOCK, os.O_CREAT | os.O_RDWR)
     refused = run("import", "--bulk", str(network), "--data", str(data), check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"feedgen: another bulk import fills {data}; wait for it, or name another --data\n"
-    assert list(data.iterdir()) == []
+    assert list(data.iterdir()) == [data / LOCK]
     first.close()
     assert json.loads(run("import", "--bulk", str(network), "--data", str(data)).stdout)["rows"]["users"] == 20
+    assert not (data / LOCK).exists()
 
 
 def test_a_state_is_measured_in_memory_on_disk_and_back(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -53,6 +54,18 @@ def test_rows_say_what_came_of_each_post(tmp_path: Path, views: bool) -> None:
     assert (rows.ts + horizon_s < UNTIL).all()
     assert (np.diff(rows.ts) >= 0).all()
     assert (rows.rate == 1.0).all()
+
+
+def test_what_was_shown_past_retention_is_not_learnt_from(tmp_path: Path) -> None:
+    """Of such posts state lets go at some time what was done with them, and no feed has them."""
+    past, day = history(10, views=True), msgspec.structs.replace(ALL, state=config.State(retention_days=1.0))
+    created = {event.object: event.ts for event in past.events if event.type == "post"}
+    ages = []
+    for name, settings in (("all", ALL), ("day", day)):
+        _, rows = made(past, settings, tmp_path / name)
+        ages.append(rows.ts - [created[str(post)] for post in rows.post])
+    assert sorted(ages[1]) == sorted(age for age in ages[0] if age <= DAY)
+    assert max(ages[0]) > DAY
 
 
 @pytest.mark.parametrize("views", [False, True])

@@ -1,5 +1,7 @@
 """The registry: whole or not at all, whoever is killed when; what cannot serve is refused with its reason."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -194,6 +196,23 @@ def test_processes_that_write_at_once_all_succeed_and_nothing_is_lost(tmp_path: 
         assert [name for name in promoted if name in names] == names, "each process's, in its order"
     for name in promoted:
         registry.load(name, known())
+
+
+def test_where_only_what_is_open_to_be_written_can_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on NFS, flock(2): a folder never is."""
+    registry, really = Registry(tmp_path), fcntl.flock
+    name = registry.add(model())
+
+    def flock(opened: int, how: int) -> None:
+        if fcntl.fcntl(opened, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        really(opened, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    registry.promote(name, known())
+    assert registry.promoted() == (name,)
+    assert registry.roll_back(known()) is None
+    assert {path.name for path in tmp_path.iterdir()} == {name, "promoted.json"}
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def test_of_a_viewer_the_latest_are_kept_however_events_are_batched(
 
 
 @settings(max_examples=100, deadline=None)
+@given(events(), st.integers(1, 5))
+def test_what_an_older_version_kept_of_a_viewer_is_cut_when_it_is_read(found: list[Event], count: int) -> None:
+    whole, state = folded(found), State(keeping(count).state, SMALL.ranking)
+    state.restore({name: column.copy() for name, column in whole.columns().items()})
+    assert entries(state) == entries(folded(found, settings=keeping(count)))
+
+
+@settings(max_examples=100, deadline=None)
 @given(events(), batch_sizes)
 def test_no_feed_sees_that_what_was_done_with_posts_of_long_ago_is_forgotten(
     found: list[Event], sizes: list[int]
