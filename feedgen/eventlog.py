@@ -59,9 +59,6 @@ _ROWS_MAX: Final = 4_096
 # faster (130,000 events/s at 5,000 rows, 240,000 at 1,000), and a thread would not help: decoding holds the GIL.
 _READ_ROWS: Final = 1_000
 
-_DISK_FULL: Final = "53100"
-"""PostgreSQL's SQLSTATE."""
-
 _POLL_S: Final = 0.02
 """Between two tries for SQLite's write lock."""
 
@@ -418,17 +415,13 @@ def _clear(name: str, *more: type[Exception]) -> Iterator[None]:
         yield
     except expected as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        kind = LogFull if _is_full(cause) else LogError
+        kind = LogFull if is_full(cause) else LogError
         raise kind(f"event log {name}: {_reason(cause)}") from error
-
-
-def _is_full(cause: BaseException) -> bool:
-    return is_full(cause) or getattr(cause, "sqlstate", None) == _DISK_FULL
 
 
 def _reason(cause: BaseException) -> str:
     text = " ".join(str(cause).split()) or type(cause).__name__
-    if _is_full(cause):
+    if is_full(cause):
         return f"the disk is full ({text}); free some space and run this again: what was acknowledged is kept"
     if "is locked" in text or "lock timeout" in text:
         return f"another process kept it locked for longer than log.busy_timeout_s ({text})"

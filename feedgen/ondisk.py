@@ -16,6 +16,8 @@ from typing import BinaryIO, Final
 
 WRITING: Final = ".writing"
 """How names end of what is not whole yet."""
+_DISK_FULL: Final = "53100"
+"""PostgreSQL's SQLSTATE."""
 
 
 class Taken:
@@ -132,8 +134,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether the system, or SQLite, says by this that there is no room on the disk."""
-    return "disk is full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+    """Whether the system, SQLite or PostgreSQL says by this that there is no room on the disk."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return True
+    return "disk is full" in str(error) or getattr(error, "sqlstate", None) == _DISK_FULL
 
 
 def drop_unfinished(folder: Path) -> None:

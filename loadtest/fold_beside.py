@@ -22,7 +22,7 @@ async def fold_beside(state: State, batches: Sequence[Batch], settings: Settings
     Viewers are all of the state's, in turns, at the time of the last event. Raises the error of a feed that fails.
     """
     gate, pipeline = EpochGate(), Pipeline(state, settings)
-    now, made, viewers = batches[0][0][1].ts, 0, cycle(state.users.names[user] for user in range(len(state.users)))
+    now, made, viewers = batches[0][0][1].ts, 0, cycle([*state.users.names])
     maker = ThreadedMaker(lambda some: pipeline.generate(some, now), gate, 1, time.monotonic)
 
     async def generate() -> None:

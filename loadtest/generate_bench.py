@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from feedgen.commands.compiling import announced
 from feedgen.config import Settings, load
 from feedgen.feed.feedmap import FeedMap
 from feedgen.feed.record import Bulk
@@ -90,8 +91,7 @@ def measure(sizes: Sequence[int], plan: Plan, tell: Callable[[str], None]) -> di
     with ExitStack() as stack:
         networks = [_Network(plan.extent(viewers)) for viewers in sizes]
         _find_room(networks, plan)
-        tell("compiling the generation, where that was not done before: a minute or two")
-        warm()
+        announced(warm, "the generation")
         for network in networks:
             _make(network, plan, stack, tell)
         allowed = os.sched_getaffinity(0)

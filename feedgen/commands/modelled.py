@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from feedgen.commands.compiling import announced
 from feedgen.commands.modelling import registry_of
 from feedgen.config import Settings
 from feedgen.errors import ModelError
@@ -60,7 +61,7 @@ class Modelled:
         if line_up is None:
             return
         if line_up.versions:
-            warm()
+            announced(warm, "the models")
         with self._turn:
             self.save()
             self._learner = self._learner_of(line_up)
